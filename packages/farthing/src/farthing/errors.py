@@ -1,0 +1,50 @@
+"""Every error that farthing raises.
+
+    FarthingError
+    ├── UsageError      (ValueError)   token counts that contradict each other
+    ├── PriceError      (ValueError)   price data that contradicts itself or cannot be read
+    ├── EntryError      (ValueError)   an entry whose fields contradict each other
+    ├── InputError      (ValueError)   a user's argument, file or environment variable
+    └── LedgerError     (OSError)      a ledger that cannot be opened, read or written
+        ├── LedgerBusy                 another process holds it longer than we wait
+        ├── LedgerCorrupt              its file is damaged or not a ledger
+        └── LedgerVersion              its schema is newer than this farthing
+
+A missing price is no error: its quote has the status `unpriced`.
+"""
+
+
+class FarthingError(Exception):
+    """What all errors of farthing have in common: one clear line for the user."""
+
+
+class UsageError(FarthingError, ValueError):
+    """Token counts that contradict each other."""
+
+
+class PriceError(FarthingError, ValueError):
+    """Price data that contradicts itself or cannot be read."""
+
+
+class EntryError(FarthingError, ValueError):
+    """An entry whose fields contradict each other."""
+
+
+class InputError(FarthingError, ValueError):
+    """A user's argument, file or environment variable that cannot be taken."""
+
+
+class LedgerError(FarthingError, OSError):
+    """A ledger that cannot be opened, read or written."""
+
+
+class LedgerBusy(LedgerError):  # noqa: N818 - reads as the state that it names
+    """Another process holds the ledger for longer than we wait."""
+
+
+class LedgerCorrupt(LedgerError):  # noqa: N818 - reads as the state that it names
+    """The file is damaged, or it is not a ledger."""
+
+
+class LedgerVersion(LedgerError):  # noqa: N818 - reads as the state that it names
+    """The ledger's schema is newer than this farthing knows."""

@@ -1,0 +1,131 @@
+"""Token counts of one call, in one meaning for every provider: inclusive.
+
+Cached tokens are part of `input_tokens`, reasoning tokens are part of `output_tokens`, as in
+OpenTelemetry's `gen_ai.usage.*`. Providers that report disjoint counts are added up in `wire/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+
+from farthing.errors import UsageError
+
+_NO_TOOLS: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens one call used, as the provider reported them.
+
+    Attributes:
+        input_tokens: All input, cached or not, of every modality.
+        output_tokens: All output, reasoning included.
+        cache_read_tokens: Part of the input that was read from a prompt cache.
+        cache_write_tokens: Part of the input that was written to a prompt cache. What the three
+            parts below leave of it was written for a time that the provider did not say.
+        cache_write_5m_tokens: Written for five minutes (Anthropic).
+        cache_write_1h_tokens: Written for one hour (Anthropic).
+        cache_write_30m_tokens: Written for at least thirty minutes (OpenAI, GPT-5.6 and later).
+        reasoning_tokens: Part of the output that was reasoning; `None` if not said.
+        input_audio_tokens: Part of the input that was audio.
+        input_image_tokens: Part of the input that was images.
+        cache_read_audio_tokens: Part of `cache_read_tokens` that was audio; `None` if not said.
+        cache_read_image_tokens: Part of `cache_read_tokens` that was images; `None` if not said.
+        output_audio_tokens: Part of the output that was audio.
+        output_image_tokens: Part of the output that was images.
+        tool_uses: Uses of the provider's own tools by name, such as `{'web_search': 2}`.
+
+    Raises:
+        UsageError: A count is negative or no integer, or a part exceeds its whole.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    cache_write_30m_tokens: int = 0
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cache_read_audio_tokens: int | None = None
+    cache_read_image_tokens: int | None = None
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+    tool_uses: Mapping[str, int] = field(default_factory=lambda: _NO_TOOLS)
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            _check_count(name, getattr(self, name))
+        for name, uses in self.tool_uses.items():
+            _check_count(f'tool_uses[{name!r}]', uses)
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        cached = self.cache_read_tokens + self.cache_write_tokens
+        _check_part('cached tokens', cached, 'input_tokens', self.input_tokens)
+        split = self.cache_write_5m_tokens + self.cache_write_1h_tokens
+        split += self.cache_write_30m_tokens
+        _check_part(
+            'cache writes by lifetime', split, 'cache_write_tokens', self.cache_write_tokens
+        )
+        _check_part(
+            'reasoning_tokens', self.reasoning_tokens or 0, 'output_tokens', self.output_tokens
+        )
+        modal = self.input_audio_tokens + self.input_image_tokens
+        _check_part('audio and image input', modal, 'input_tokens', self.input_tokens)
+        modal = (self.cache_read_audio_tokens or 0) + (self.cache_read_image_tokens or 0)
+        _check_part(
+            'audio and image cache reads', modal, 'cache_read_tokens', self.cache_read_tokens
+        )
+        modal = self.output_audio_tokens + self.output_image_tokens
+        _check_part('audio and image output', modal, 'output_tokens', self.output_tokens)
+
+    @property
+    def uncached_input_tokens(self) -> int:
+        """Input tokens billed at the full input price."""
+        return self.input_tokens - self.cache_read_tokens - self.cache_write_tokens
+
+    @property
+    def cache_write_unsplit_tokens(self) -> int:
+        """Cache writes whose lifetime the provider did not say."""
+        return (
+            self.cache_write_tokens
+            - self.cache_write_5m_tokens
+            - self.cache_write_1h_tokens
+            - self.cache_write_30m_tokens
+        )
+
+    def __add__(self, other: 'Usage') -> 'Usage':
+        """The counts of both calls; a count that either did not say stays unsaid."""
+        counts = {name: _sum(getattr(self, name), getattr(other, name)) for name in _COUNTS}
+        tools = {
+            name: self.tool_uses.get(name, 0) + other.tool_uses.get(name, 0)
+            for name in sorted({*self.tool_uses, *other.tool_uses})
+        }
+        return Usage(**counts, tool_uses=tools)  # type: ignore[arg-type]
+
+
+_COUNTS = tuple(f.name for f in fields(Usage) if f.name != 'tool_uses')
+_OPTIONAL = frozenset({'reasoning_tokens', 'cache_read_audio_tokens', 'cache_read_image_tokens'})
+
+
+def _check_count(name: str, count: object) -> None:
+    if type(count) is int and count >= 0:
+        return
+    if count is None and name in _OPTIONAL:
+        return
+    raise UsageError(f'`{name}` is {count!r}: expected a whole number of at least 0')
+
+
+def _check_part(part: str, count: int, whole: str, total: int) -> None:
+    if count > total:
+        raise UsageError(
+            f'{part} ({count}) exceed `{whole}` ({total}): '
+            'was a disjoint count read as an inclusive one?'
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
