@@ -1,0 +1,12 @@
+"""Simulated providers on loopback, for the real SDKs: Anthropic and OpenAI without key or bill.
+
+    with farthing_sim.serving() as sim:
+        client = anthropic.Anthropic(base_url=sim.anthropic_url, api_key='any')
+
+Answers are deterministic, follow the schemas of tools and response formats, and carry usage
+that follows from the request. No count or text of theirs says anything about a real model.
+"""
+
+from farthing_sim.serve import Sim, serving
+
+__all__ = ['Sim', 'serving']

@@ -1,0 +1,171 @@
+"""The HTTP edge: reads a request, lets a surface answer it, and sends the answer or the fault."""
+
+import asyncio
+import json
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from farthing_sim import anthropic, openai_chat, openai_embeddings
+from farthing_sim.faults import HEADER, Fault, FaultError, merged
+from farthing_sim.send import Stream, Whole
+from farthing_sim.state import State
+from farthing_sim.surface import Event, Json, Refusal, Stamp, Surface
+
+_ANTHROPIC: dict[str, Surface] = {
+    '/v1/messages': anthropic,
+}
+_OPENAI: dict[str, Surface] = {
+    '/chat/completions': openai_chat,
+    '/embeddings': openai_embeddings,
+}
+
+
+def build(state: State) -> ASGIApp:
+    """The ASGI application of a server; Azure's paths of the same APIs are served as well."""
+    surfaces = {
+        **_ANTHROPIC,
+        **{f'/v1{path}': surface for path, surface in _OPENAI.items()},
+        **{f'/openai/v1{path}': surface for path, surface in _OPENAI.items()},
+        **{f'/openai/deployments/{{deployment}}{path}': s for path, s in _OPENAI.items()},
+    }
+    routes = [
+        Route(path, _Endpoint(state, surface), methods=['POST'])
+        for path, surface in surfaces.items()
+    ]
+    return Starlette(routes=[*routes, *_control(state)])
+
+
+class _Endpoint:
+    """One API at one path, as an ASGI application."""
+
+    def __init__(self, state: State, surface: Surface) -> None:
+        self.state = state
+        self.surface = surface
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        raw = await request.body()
+        stamp = self.state.stamp()
+        entry = self.state.record({
+            'serial': stamp.serial, 'time_s': stamp.time_s, 'path': request.url.path,
+            'api': self.surface.API, 'model': None, 'stream': False, 'status': 500, 'id': None,
+            'usage': None, 'events_sent': 0, 'delivered': False,
+        })  # fmt: skip
+        fault = None
+        try:
+            fault = self._fault(request)
+            await asyncio.sleep(fault.delay_s)
+            response = self._respond(request, raw, fault, stamp, entry)
+        except Refusal as refusal:
+            response = self._refused(refusal, fault, stamp, entry)
+        response.headers[self.surface.REQUEST_ID] = _request_id(stamp)
+        await response(scope, receive, send)
+
+    def _fault(self, request: Request) -> Fault:
+        asked = request.headers.get(HEADER)
+        try:
+            return self.state.next_fault() if asked is None else Fault.from_header(asked)
+        except FaultError as error:
+            raise Refusal(400, str(error)) from error
+
+    def _respond(
+        self, request: Request, raw: bytes, fault: Fault, stamp: Stamp, entry: Json
+    ) -> Response:
+        body = _read(raw)
+        if 'deployment' in request.path_params:
+            body.setdefault('model', request.path_params['deployment'])
+        entry |= {'model': body.get('model'), 'stream': bool(body.get('stream'))}
+        if fault.status is not None:
+            raise Refusal(fault.status, fault.message or f'Simulated error {fault.status}.')
+        _authenticate(request)
+        try:
+            self.surface.check(body)
+            answer = self.surface.answer(body, stamp)
+            if fault.usage is not None:
+                answer['usage'] = merged(answer['usage'], fault.usage)
+            response = self._response(body, answer, fault, stamp, entry)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Refusal(400, f'the simulator cannot read this request: {error!r}') from error
+        entry |= {'status': 200, 'id': answer.get('id'), 'usage': answer['usage']}
+        return response
+
+    def _response(
+        self, body: Json, answer: Json, fault: Fault, stamp: Stamp, entry: Json
+    ) -> Response:
+        if not body.get('stream'):
+            return Whole(answer, fault, entry)
+        failed = self.surface.failure(Refusal(529, 'Overloaded'), _request_id(stamp))
+        error = Event(name='error', body=failed)
+        return Stream(self.surface.events(body, answer), error, fault, entry)
+
+    def _refused(
+        self, refusal: Refusal, fault: Fault | None, stamp: Stamp, entry: Json
+    ) -> Response:
+        entry['status'] = refusal.status
+        entry['delivered'] = True
+        error = self.surface.failure(refusal, _request_id(stamp))
+        headers = {}
+        if fault is not None and fault.retry_after is not None:
+            headers['retry-after'] = f'{fault.retry_after:g}'
+        return JSONResponse(error, status_code=refusal.status, headers=headers)
+
+
+def _request_id(stamp: Stamp) -> str:
+    return f'req_sim_{stamp.serial}'
+
+
+def _read(raw: bytes) -> Json:
+    try:
+        body = json.loads(raw)
+    except ValueError as error:
+        raise Refusal(400, 'The request body is not valid JSON.') from error
+    if not isinstance(body, dict):
+        raise Refusal(400, 'The request body is not a JSON object.')
+    return body
+
+
+def _authenticate(request: Request) -> None:
+    """Any key is a good key, but one must be there."""
+    headers = request.headers
+    if not any(headers.get(name) for name in ('x-api-key', 'authorization', 'api-key')):
+        raise Refusal(401, 'No API key was sent; the simulator takes any.')
+
+
+def _control(state: State) -> list[Route]:
+    async def faults(request: Request) -> Response:
+        try:
+            state.plan((await request.json())['plan'])
+        except (FaultError, KeyError, TypeError, json.JSONDecodeError) as error:
+            expected = 'expected {"plan": [fault, ...]}'
+            return JSONResponse({'error': f'{error}; {expected}'}, status_code=400)
+        return JSONResponse({})
+
+    async def log(_: Request) -> Response:
+        return JSONResponse(state.log())
+
+    async def reset(_: Request) -> Response:
+        state.reset()
+        return JSONResponse({})
+
+    async def count_tokens(request: Request) -> Response:
+        stamp = state.stamp()
+        headers = {anthropic.REQUEST_ID: _request_id(stamp)}
+        try:
+            _authenticate(request)
+            body = _read(await request.body())
+            anthropic.check_count(body)
+            return JSONResponse(anthropic.count(body), headers=headers)
+        except Refusal as refusal:
+            error = anthropic.failure(refusal, _request_id(stamp))
+            return JSONResponse(error, status_code=refusal.status, headers=headers)
+
+    return [
+        Route('/v1/messages/count_tokens', count_tokens, methods=['POST']),
+        Route('/__sim__/faults', faults, methods=['POST']),
+        Route('/__sim__/log', log),
+        Route('/__sim__/reset', reset, methods=['POST']),
+    ]

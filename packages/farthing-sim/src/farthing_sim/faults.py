@@ -1,0 +1,92 @@
+"""Faults on demand: what may go wrong with one call, and how it is asked for.
+
+A fault is a JSON object, given in the request's `x-farthing-sim-fault` header or as one entry of
+the plan, of which every call takes the next. An empty object is a call without fault.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+HEADER = 'x-farthing-sim-fault'
+
+
+_ERRORS = range(400, 600)
+
+
+class FaultError(ValueError):
+    """A fault that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What goes wrong with one call.
+
+    Attributes:
+        status: Refuse with this HTTP status instead of answering.
+        retry_after: Seconds that the refusal's `retry-after` header tells.
+        message: The refusal's text.
+        delay_s: Wait before the first byte.
+        event_delay_s: Wait before each event of a stream.
+        drop_after_events: Cut the connection after so many events; an answer that is not
+            streamed is cut half-way.
+        error_after_events: End the stream by an error event after so many events.
+        malformed_sse: Send an event that is no JSON in the middle of the stream; an answer
+            that is not streamed is no JSON.
+        usage: Counters to report instead of the counted ones, in the provider's own words;
+            they are merged in, key by key. Billing facts that no request can cause, on demand.
+    """
+
+    status: int | None = None
+    retry_after: float | None = None
+    message: str | None = None
+    delay_s: float = 0
+    event_delay_s: float = 0
+    drop_after_events: int | None = None
+    error_after_events: int | None = None
+    malformed_sse: bool = False
+    usage: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, given: object) -> 'Fault':
+        """Read a fault from JSON.
+
+        Raises:
+            FaultError: It is no object, or has keys that no fault knows.
+        """
+        known = {field.name for field in fields(cls)}
+        if not isinstance(given, Mapping) or not set(given) <= known:
+            raise FaultError(
+                f'not a fault: {given!r}; expected a JSON object with keys out of '
+                f'{", ".join(sorted(known))}'
+            )
+        status = given.get('status')
+        if status is not None and (not isinstance(status, int) or status not in _ERRORS):
+            raise FaultError(f'`status` is {status!r}; expected a number from 400 to 599')
+        return cls(**given)
+
+    @classmethod
+    def from_header(cls, text: str) -> 'Fault':
+        """Read a fault from a header's JSON.
+
+        Raises:
+            FaultError: It is no JSON, or no fault.
+        """
+        try:
+            return cls.read(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise FaultError(f'`{HEADER}` is no JSON: {text!r}') from error
+
+
+NO_FAULT = Fault()
+
+
+def merged(usage: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Usage with some counters replaced; objects inside are merged as well."""
+    result = dict(usage)
+    for key, value in changes.items():
+        inner = result.get(key)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(inner, value) if both else value  # type: ignore[arg-type]
+    return result

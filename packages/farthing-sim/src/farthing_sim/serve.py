@@ -1,0 +1,147 @@
+"""Running the simulated providers: in a thread of this process, or as `farthing-sim serve`.
+
+The web server is imported only when one is started, because pytest imports this package in
+every session in which it is installed.
+"""
+
+import argparse
+import contextlib
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from farthing_sim.state import State
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_HOST = '127.0.0.1'
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sim:
+    """A running server of simulated providers."""
+
+    url: str
+    state: State
+
+    @property
+    def anthropic_url(self) -> str:
+        """What Anthropic's SDK takes as `base_url`."""
+        return self.url
+
+    @property
+    def openai_url(self) -> str:
+        """What OpenAI's SDK takes as `base_url`."""
+        return f'{self.url}/v1'
+
+    def log(self) -> list[dict[str, Any]]:
+        """One entry per request to a model, oldest first.
+
+        Keys: serial, time_s, path, api, model, stream, status, id, usage (in the provider's
+        own words, as billed), events_sent, delivered (whether the whole answer was sent).
+        """
+        return self.state.log()
+
+    def fault(self, **fault: Any) -> None:
+        """Let the next call that has no fault yet go wrong; see `farthing_sim.faults.Fault`.
+
+        Raises:
+            FaultError: No fault has such a key.
+        """
+        self.state.plan([fault])
+
+    def reset(self) -> None:
+        """Forget log and planned faults."""
+        self.state.reset()
+
+
+@contextlib.contextmanager
+def serving(
+    *, port: int = 0, clock: Callable[[], float] = time.time, seed: str | None = None
+) -> Iterator[Sim]:
+    """Serve the simulated providers on loopback, in a thread, while the block runs.
+
+    Args:
+        port: 0 takes a free one.
+        clock: Unix time in seconds that answers are stamped with.
+        seed: Part of every id; a random one unless recordings must be the same again.
+
+    Raises:
+        OSError: The port is taken.
+        RuntimeError: The server did not start in time.
+    """
+    state = State(clock=clock, seed=secrets.token_hex(4) if seed is None else seed)
+    listener = _listen(port)
+    server = _server(state)
+    thread = threading.Thread(
+        target=server.run, kwargs={'sockets': [listener]}, name='farthing-sim', daemon=True
+    )
+    thread.start()
+    try:
+        _wait(server, thread)
+        yield Sim(url=_url(listener), state=state)
+    finally:
+        server.should_exit = True
+        thread.join(_PATIENCE_S)
+        listener.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `farthing-sim`: serve until interrupted; the first line tells the address."""
+    parser = argparse.ArgumentParser(
+        prog='farthing-sim', description='Simulated providers of language models on loopback.'
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    serve = commands.add_parser('serve', help='serve Anthropic and OpenAI until interrupted')
+    serve.add_argument('--port', type=int, default=0, help='0 (the default) takes a free one')
+    serve.add_argument('--seed', help='part of every id; random unless given')
+    given = parser.parse_args(arguments)
+    seed = secrets.token_hex(4) if given.seed is None else given.seed
+    try:
+        listener = _listen(given.port)
+    except (OSError, OverflowError) as error:
+        parser.exit(1, f'farthing-sim: cannot listen on port {given.port}: {error}\n')
+    print(_url(listener), flush=True)  # noqa: T201 - the address is the command's output
+    with contextlib.suppress(KeyboardInterrupt), listener:
+        _server(State(clock=time.time, seed=seed)).run(sockets=[listener])
+    return 0
+
+
+def _listen(port: int) -> socket.socket:
+    return socket.create_server((_HOST, port))
+
+
+def _url(listener: socket.socket) -> str:
+    return f'http://{_HOST}:{listener.getsockname()[1]}'
+
+
+def _server(state: State) -> 'uvicorn.Server':
+    import uvicorn  # noqa: PLC0415 - see the module's docstring
+
+    from farthing_sim.app import build  # noqa: PLC0415 - the same
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            build(state),
+            lifespan='off',
+            ws='none',
+            log_config=None,
+            log_level='critical',
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def _wait(server: 'uvicorn.Server', thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError(f'the simulated providers did not start within {_PATIENCE_S} s')
+        time.sleep(0.005)

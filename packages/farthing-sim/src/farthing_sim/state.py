@@ -1,0 +1,81 @@
+"""What a running server remembers: its log, its plan of faults, and the answers to go on from."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from farthing_sim.faults import NO_FAULT, Fault
+from farthing_sim.surface import Json, Stamp
+
+_MOST_CONVERSATIONS = 1_000
+
+
+class State:
+    """Shared by the server's loop and the threads that ask about it; every method is safe.
+
+    Args:
+        clock: Unix time in seconds.
+        seed: Part of every id, so that two servers never give the same one.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], seed: str) -> None:
+        self._clock = clock
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._served = 0
+        self._log: list[Json] = []
+        self._plan: deque[Fault] = deque()
+        self._conversations: OrderedDict[str, tuple[Json, ...]] = OrderedDict()
+
+    def stamp(self, history: tuple[Json, ...] = ()) -> Stamp:
+        """The next request's serial and time."""
+        with self._lock:
+            self._served += 1
+            serial = f'{self._seed}{self._served:06d}'
+            return Stamp(serial=serial, time_s=self._clock(), history=history)
+
+    def plan(self, faults: Iterable[Mapping[str, Any]]) -> None:
+        """Append faults, one a call, to the plan.
+
+        Raises:
+            FaultError: One of them cannot be read; then none is planned.
+        """
+        planned = [Fault.read(given) for given in faults]
+        with self._lock:
+            self._plan.extend(planned)
+
+    def next_fault(self) -> Fault:
+        """Take the next fault of the plan."""
+        with self._lock:
+            return self._plan.popleft() if self._plan else NO_FAULT
+
+    def record(self, entry: Json) -> Json:
+        """Append an entry to the log; returns it, to be completed while it is sent."""
+        with self._lock:
+            self._log.append(entry)
+        return entry
+
+    def log(self) -> list[Json]:
+        """What was served so far, oldest first."""
+        with self._lock:
+            return [dict(entry) for entry in self._log]
+
+    def reset(self) -> None:
+        """Forget log, plan and conversations. Ids go on, so that none is given twice."""
+        with self._lock:
+            self._log.clear()
+            self._plan.clear()
+            self._conversations.clear()
+
+    def remember(self, answer_id: str, items: tuple[Json, ...]) -> None:
+        """Keep a conversation, so that a later request can go on from its answer."""
+        with self._lock:
+            self._conversations[answer_id] = items
+            while len(self._conversations) > _MOST_CONVERSATIONS:
+                self._conversations.popitem(last=False)
+
+    def conversation(self, answer_id: str) -> tuple[Json, ...] | None:
+        """The items up to an answer; `None` if it is not known."""
+        with self._lock:
+            return self._conversations.get(answer_id)
