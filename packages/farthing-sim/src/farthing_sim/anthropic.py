@@ -55,8 +55,8 @@ def check(body: Json) -> None:
         if budget < _LEAST_THINKING or budget >= most:
             raise Refusal(
                 400,
-                f'thinking.budget_tokens: must be at least {_LEAST_THINKING} and below `max_tokens` ({most}), '
-                f'not {budget}',
+                f'thinking.budget_tokens: must be at least {_LEAST_THINKING} and below '
+                f'`max_tokens` ({most}), not {budget}',
             )
         if (body.get('tool_choice') or {}).get('type') in {'any', 'tool'}:
             raise Refusal(400, 'Thinking may not be enabled when tool_choice forces tool use.')

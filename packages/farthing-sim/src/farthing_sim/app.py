@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -9,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from farthing_sim import anthropic, openai_chat, openai_embeddings
+from farthing_sim import anthropic, openai_chat, openai_embeddings, openai_responses
 from farthing_sim.faults import HEADER, Fault, FaultError, merged
 from farthing_sim.send import Stream, Whole
 from farthing_sim.state import State
@@ -20,6 +21,7 @@ _ANTHROPIC: dict[str, Surface] = {
 }
 _OPENAI: dict[str, Surface] = {
     '/chat/completions': openai_chat,
+    '/responses': openai_responses,
     '/embeddings': openai_embeddings,
 }
 
@@ -84,14 +86,32 @@ class _Endpoint:
         _authenticate(request)
         try:
             self.surface.check(body)
+            stamp = self._continued(body, stamp)
             answer = self.surface.answer(body, stamp)
             if fault.usage is not None:
                 answer['usage'] = merged(answer['usage'], fault.usage)
             response = self._response(body, answer, fault, stamp, entry)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Refusal(400, f'the simulator cannot read this request: {error!r}') from error
+        if self.surface is openai_responses and body.get('store') is not False:
+            items = openai_responses.items(body, stamp.history, answer)
+            self.state.remember(answer['id'], items)
         entry |= {'status': 200, 'id': answer.get('id'), 'usage': answer['usage']}
         return response
+
+    def _continued(self, body: Json, stamp: Stamp) -> Stamp:
+        earlier = body.get('previous_response_id')
+        if self.surface is not openai_responses or not earlier:
+            return stamp
+        history = self.state.conversation(earlier)
+        if history is None:
+            raise Refusal(
+                400,
+                f"Previous response with id '{earlier}' not found.",
+                param='previous_response_id',
+                code='previous_response_not_found',
+            )
+        return replace(stamp, history=history)
 
     def _response(
         self, body: Json, answer: Json, fault: Fault, stamp: Stamp, entry: Json

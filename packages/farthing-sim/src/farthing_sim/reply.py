@@ -111,10 +111,11 @@ def _chosen(ask: Ask) -> list[Tool]:
 
 _ENOUGH = 2
 _WORD = re.compile(r'[A-Z]?[a-z]{2,}|[A-Z]{3,}')
-_EMPTY_WORDS = frozenset(
-    'the and for you your with use using tool function get set can what how that this from are '
-    'please call given about into his her its our their all any out one not has have will'.split()
-)
+_EMPTY_WORDS = frozenset({
+    'about', 'all', 'and', 'any', 'are', 'call', 'can', 'for', 'from', 'function', 'get', 'given',
+    'has', 'have', 'her', 'his', 'how', 'into', 'its', 'not', 'one', 'our', 'out', 'please', 'set',
+    'that', 'the', 'their', 'this', 'tool', 'use', 'using', 'what', 'will', 'with', 'you', 'your',
+})  # fmt: skip
 
 
 def _likeness(tool: Tool, text: str) -> int:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_QUOTED = re.compile(r'(?<!\w)[\'"“‘「`]([^\'"”’」`\n]{1,200})[\'"”’」`](?!\w)')
+_QUOTED = re.compile(r'(?<!\w)[\'"`“「]([^\'"`”」\n]{1,200})[\'"`”」](?!\w)')
 _NAME = re.compile(r'(?<![.!?:]\s)(?<!^)\b[A-Z][\w-]+(?:,? [A-Z][\w-]*)*')
 _NUMBER = re.compile(r'(?<![\w.])-?\d+(?:\.\d+)?(?!\w)')
 _IDENTIFIER = re.compile(r'#?\b[A-Za-z]{0,6}-?\d[\w-]*')
@@ -59,10 +59,8 @@ class _Maker:
             return excerpt(self.text)
         if '$ref' in schema:
             return self.make(self._resolve(schema['$ref']), name=name, depth=depth + 1)
-        if 'const' in schema:
-            return schema['const']
-        if 'enum' in schema:
-            return self._choose(schema['enum'])
+        if 'const' in schema or 'enum' in schema:
+            return schema['const'] if 'const' in schema else self._choose(schema['enum'])
         if 'allOf' in schema:
             return self.make(self._merge(schema), name=name, depth=depth)
         variants = schema.get('anyOf') or schema.get('oneOf')
@@ -71,19 +69,16 @@ class _Maker:
         return self._typed(schema, name, depth)
 
     def _typed(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
-        match _kind(schema, depth):
+        kind = _kind(schema, depth)
+        if kind in {'integer', 'number'}:
+            return self._number(schema, whole=kind == 'integer')
+        match kind:
             case 'object':
                 return self._object(schema, depth)
             case 'array':
                 return self._array(schema, name, depth)
-            case 'integer':
-                return int(self._number(schema, whole=True))
-            case 'number':
-                return self._number(schema, whole=False)
-            case 'boolean':
-                return True
-            case 'null':
-                return None
+            case 'boolean' | 'null':
+                return True if kind == 'boolean' else None
             case _:
                 return self._string(schema, name)
 
