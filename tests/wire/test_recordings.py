@@ -125,11 +125,10 @@ def test_every_recorded_answer_reads_as_recorded(capsys):
         else:
             wrong.append((name, position, said(api, recorded), reading))
     with capsys.disabled():
-        print()
         for leg, number in sorted(seen.items()):
-            print(f'{leg}: {right[leg]} of {number} recorded answers read as recorded')
+            sys.stdout.write(f'\n{leg}: {right[leg]} of {number} recorded answers read as recorded')
 
-    assert [] == wrong
+    assert wrong == []
     assert seen.total() >= 470
 
 
@@ -141,7 +140,7 @@ def test_every_recorded_answer_says_which_model_served_and_its_id():
         or (reading.response_id is None and api != 'openai_embeddings')
     ]
 
-    assert [] == missing
+    assert missing == []
 
 
 def test_streams_read_the_same_in_any_split():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from farthing.errors import InputError
-from farthing.wire import anthropic, openai
+from farthing.wire import anthropic, gemini, langchain, openai
 from farthing.wire.endpoints import Endpoint, endpoint, model_of, region_of
 from farthing.wire.reading import Part, Reader, Reading, Request, Stream
 
@@ -17,31 +17,46 @@ READERS: Mapping[str, Reader] = {
     'openai_chat': openai.CHAT,
     'openai_responses': openai.RESPONSES,
     'openai_embeddings': openai.EMBEDDINGS,
+    'gemini': gemini.GENERATE_CONTENT,
 }
+_LANGCHAIN = 'langchain_usage_metadata'
+APIS = (*READERS, _LANGCHAIN)
 
 
 def for_api(api: str) -> Reader:
-    """The reader of an API.
+    """The reader of an API that is spoken over HTTP.
 
     Raises:
-        InputError: No API has this name.
+        InputError: No such API has this name.
     """
     if api not in READERS:
-        raise InputError(f'unknown api {api!r}: expected one of {", ".join(sorted(READERS))}')
+        raise InputError(f'unknown api {api!r}: expected one of {", ".join(READERS)}')
     return READERS[api]
 
 
-def usage_from(api: str, payload: Mapping[str, Any]) -> Reading:
-    """What a usage object says, as the provider sent it: counts, terms, what is billed apart.
+def usage_from(api: str, payload: Mapping[str, Any], *, provider: str | None = None) -> Reading:
+    """What a usage object says, as it was sent: counts, terms, what is billed apart.
+
+    Args:
+        api: One of `APIS`.
+        payload: The usage object, in the words of that API.
+        provider: Who billed it; a framework's usage object does not say.
 
     Raises:
         InputError: No API has this name.
         UsageError: A count is missing, wrong, or contradicts another.
     """
-    return for_api(api).usage(payload)
+    if api not in APIS:
+        raise InputError(f'unknown api {api!r}: expected one of {", ".join(APIS)}')
+    if not isinstance(payload, Mapping):
+        raise InputError(f'usage is a {type(payload).__name__}: expected an object')
+    if api == _LANGCHAIN:
+        return langchain.read_usage(payload, provider=provider)
+    return READERS[api].usage(payload)
 
 
 __all__ = [
+    'APIS',
     'READERS',
     'Endpoint',
     'Part',

@@ -19,15 +19,14 @@ from farthing.usage import Usage
 from farthing.wire.fields import count, inner, maybe, needed, objects, text
 from farthing.wire.prompt import blocks_of, canonical, chars_of, text_of
 from farthing.wire.reading import Part, Reader, Reading, Request
-from farthing.wire.sse import EventStream, string_bytes
+from farthing.wire.sse import EventStream, string_bytes, strings
 
 Words = Mapping[str, Any]
 
 # Kinds of iterations that the answer's own model ran for the user.
 _OWN = frozenset({'message', 'fallback_message'})
 _REQUESTS = '_requests'
-# The delta's type is followed by its only other string: text, thinking or partial JSON.
-_DELTA = b'_delta","'
+_DELTA = strings('text', 'thinking', 'partial_json')
 _SERVER = 'server_tool_use'
 # Containers are billed by the hour beyond a free allowance, and no answer says for how long.
 _CODE = 'code_execution'

@@ -16,7 +16,7 @@ from farthing.usage import Usage
 from farthing.wire.fields import count, inner, maybe, needed, objects, text
 from farthing.wire.prompt import blocks_of, canonical, chars_of, text_of
 from farthing.wire.reading import Reader, Reading, Request
-from farthing.wire.sse import EventStream, string_bytes
+from farthing.wire.sse import EventStream, string_bytes, strings
 
 Words = Mapping[str, Any]
 
@@ -26,6 +26,8 @@ _TIERS = {'default': 'standard', 'fast': 'priority', 'auto': None}
 # A chat chunk worth parsing: it has usage, or says why it ended.
 _TELLING = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"')
 _TYPE = re.compile(rb'"type"\s*:\s*"(response\.[a-z_.]+)"')
+_CHAT_DELTA = strings('content', 'reasoning_content', 'arguments', 'text')
+_DELTA = strings('delta')
 _LAST = frozenset({b'response.completed', b'response.incomplete', b'response.failed'})
 _ENDED = frozenset({'completed', 'incomplete', 'failed', 'cancelled', 'complete'})
 
@@ -245,7 +247,7 @@ class ChatStream(EventStream):
             return
         if not self._first:
             self._first = data
-        self._chars += string_bytes(data, b'"content":"')
+        self._chars += string_bytes(data, _CHAT_DELTA)
         if _TELLING.search(data) is None:
             return
         words = self.parse(data)
@@ -294,7 +296,7 @@ class ResponsesStream(EventStream):
             named = _TYPE.search(data)
             name = named[1] if named else b''
         if name.endswith(b'.delta'):
-            self._chars += string_bytes(data, b'"delta":"')
+            self._chars += string_bytes(data, _DELTA)
         elif name in _LAST:
             self._last = inner(self.parse(data), 'response')
             self._ended = True
