@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from farthing import wire
+from farthing.wire import llama_index
 
 SHARED = Path(__file__).resolve().parents[2].parent / 'shared'
 CASSETTES = SHARED / 'data' / 'cassettes'
@@ -187,3 +188,11 @@ def test_requests_give_blocks_that_share_their_prefix_with_the_next_turn():
             turns += 1
         previous = (name, blocks)
     assert turns > 50
+
+
+def test_llama_index_reads_a_raw_answer_as_the_http_answer():
+    for name, position, api, _, body, _ in exchanges():
+        if is_stream(body) or api == 'openai_embeddings':
+            continue
+        raw = json.loads(body)
+        assert read(api, body).usage == llama_index.answer(raw).usage, (name, position)
