@@ -1,0 +1,1 @@
+"""What touches the world outside: the HTTP tap and the shared ledgers of a process."""

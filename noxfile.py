@@ -1,0 +1,95 @@
+"""What can be run on this project: `uv run nox -s tests`, and `uv run nox -l` for the rest.
+
+`tests`, `lint` and `demo` run in the workspace's own environment, the cell `joint`. The other
+cells hold versions that cannot be installed together; each gets an environment of its own.
+"""
+
+import nox
+
+nox.options.default_venv_backend = 'uv'
+nox.options.sessions = ['tests', 'lint', 'langchain-current', 'langchain-newest', 'llama-index']
+
+PACKAGES = ['farthing', 'langchain-farthing', 'llama-index-farthing', 'farthing-sim']
+SOURCES = [f'packages/{name}/src' for name in PACKAGES]
+PYTEST = ('pytest', '--numprocesses=2', '--dist=loadgroup', '--block-network')
+LOCAL = '--allowed-hosts=127.0.0.1,localhost,::1'
+RUNNERS = [
+    'hypothesis',
+    'pytest',
+    'pytest-asyncio',
+    'pytest-recording',
+    'pytest-socket',
+    'pytest-xdist',
+    'pyyaml',
+    'vcrpy',
+]
+
+
+@nox.session(venv_backend='none')
+def tests(session: nox.Session) -> None:
+    """The whole suite in the joint cell, with branch coverage."""
+    session.run('coverage', 'erase')
+    session.run('coverage', 'run', '-m', *PYTEST, LOCAL, *session.posargs)
+    session.run('coverage', 'combine', '--quiet')
+    session.run('coverage', 'report', '--skip-covered', '--sort=cover')
+
+
+@nox.session(venv_backend='none')
+def lint(session: nox.Session) -> None:
+    """Style, types and layers."""
+    session.run('ruff', 'check')
+    session.run('ruff', 'format', '--check')
+    session.run('mypy', *SOURCES)
+    session.run('lint-imports')
+    session.run('python', 'prices/build.py', '--check')
+
+
+def _cell(session: nox.Session, name: str, packages: list[str], *more: str) -> None:
+    """Install the packages with the cell's own versions, then run the tests that they allow."""
+    editable = [part for one in packages for part in ('--editable', one)]
+    session.run_install(
+        'uv', 'pip', 'install', '--no-config', '--quiet', *editable, *RUNNERS, *more,
+        '--constraint', f'cells/{name}.txt',
+        '--override', f'cells/{name}-override.txt',
+    )  # fmt: skip
+    session.run('uv', 'pip', 'freeze', '--quiet', silent=True)
+    session.run(*PYTEST, LOCAL, *session.posargs)
+
+
+@nox.session(name='langchain-current')
+def langchain_current(session: nox.Session) -> None:
+    """LangChain with anthropic 2.x and openai 2.x."""
+    packages = [
+        'packages/farthing',
+        'packages/farthing-sim',
+        'packages/langchain-farthing[anthropic,openai]',
+    ]
+    _cell(session, 'langchain-current', packages, 'langchain', 'langgraph', 'langchain-tests')
+
+
+@nox.session(name='langchain-newest')
+def langchain_newest(session: nox.Session) -> None:
+    """LangChain's newest with openai 3.x."""
+    packages = [
+        'packages/farthing',
+        'packages/farthing-sim',
+        'packages/langchain-farthing[anthropic,openai]',
+    ]
+    _cell(session, 'langchain-newest', packages, 'langchain', 'langgraph', 'langchain-tests')
+
+
+@nox.session(name='llama-index')
+def llama_index(session: nox.Session) -> None:
+    """LlamaIndex alone."""
+    packages = [
+        'packages/farthing',
+        'packages/farthing-sim',
+        'packages/llama-index-farthing[anthropic,openai]',
+    ]
+    _cell(session, 'llama-index', packages, 'llama-index-embeddings-openai')
+
+
+@nox.session(venv_backend='none')
+def demo(session: nox.Session) -> None:
+    """The demo, as a new user sees it."""
+    session.run('farthing', 'demo')

@@ -1,0 +1,1 @@
+"""Prompt caching: which prefixes a provider can cache at all."""

@@ -1,0 +1,48 @@
+"""Where entries go: a ledger behind its meter, and a running sum."""
+
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from farthing.entry import Entry
+from farthing.meter.observed import Observed
+from farthing.meter.spend import Spend
+
+
+class Posts(Protocol):
+    """What an account needs of a meter."""
+
+    def post(self, observed: Observed) -> list[Entry]:
+        """Price and post one observed attempt; empty when it was lost."""
+
+    def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
+        """A keyed digest of each block."""
+
+    def lose(self, error: Exception) -> None:
+        """Count a call that could not be recorded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Account:
+    """A meter, and the sum of what was posted through this account."""
+
+    meter: Posts
+    spend: Spend
+
+
+ambient: ContextVar[tuple[Account, ...]] = ContextVar('farthing_accounts', default=())
+"""The accounts of the `recording` blocks around this code."""
+
+
+def post(accounts: list[Account], observed: Observed) -> None:
+    """Post once to each meter among the accounts, and add to each account's sum."""
+    posted: dict[int, list[Entry]] = {}
+    for account in accounts:
+        key = id(account.meter)
+        if key not in posted:
+            posted[key] = account.meter.post(observed)
+        for entry in posted[key]:
+            account.spend.add(entry)
+        if not posted[key]:
+            account.spend.lose()

@@ -1,0 +1,157 @@
+"""The one door through which adapters post: it prices what they saw and hands it to the ledger.
+
+A user's call never fails because we could not record it: whatever goes wrong behind this door is
+counted as lost, warned about once, and shown in every report.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Protocol
+
+from farthing.attribution import narrowed
+from farthing.caching.minimum import cacheable
+from farthing.entry import Entry
+from farthing.meter.observed import Observed
+from farthing.prices import PriceBook
+from farthing.prices.quote import Call, Quote, Terms
+from farthing.usage import Usage
+from farthing.wire.reading import Part, Reading
+
+
+class Books(Protocol):
+    """What a meter needs of a ledger."""
+
+    def post(self, entry: Entry) -> None:
+        """Take one entry."""
+
+    def lose(self, reason: str) -> None:
+        """Count one call that could not be made into an entry."""
+
+    def key(self) -> bytes:
+        """The random key of this ledger's fingerprints."""
+
+
+_log = logging.getLogger('farthing')
+
+
+class Meter:
+    """Prices observed attempts and posts them to a ledger."""
+
+    def __init__(self, ledger: Books, book: PriceBook) -> None:
+        self.ledger = ledger
+        self.book = book
+        self._warned = False
+
+    def post(self, observed: Observed) -> list[Entry]:
+        """Price and post one attempt; empty when it was lost."""
+        try:
+            entries = self._entries(observed)
+            for entry in entries:
+                self.ledger.post(entry)
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            self.lose(error)
+            return []
+        return entries
+
+    def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
+        """A keyed digest of each block: equal blocks are seen to be equal, and nothing else."""
+        key = self.ledger.key()
+        return tuple(blake2b(block, digest_size=8, key=key).hexdigest() for block in blocks)
+
+    def lose(self, error: Exception) -> None:
+        """Count a call that could not be recorded, and warn about the first one."""
+        self.ledger.lose(type(error).__name__)
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                'farthing could not record a call (%s: %s); reports count it as lost and say '
+                '`at least`. Further losses are counted without a word.',
+                type(error).__name__,
+                error,
+            )
+
+    def _entries(self, seen: Observed) -> list[Entry]:
+        reading = seen.reading
+        if reading is None or not reading.parts:
+            return [self._entry(seen, reading, None)]
+        parts = [self._entry(seen, reading, part, n) for n, part in enumerate(reading.parts, 1)]
+        return [self._entry(seen, reading, None), *parts]
+
+    def _entry(
+        self, seen: Observed, reading: Reading | None, part: Part | None, number: int = 0
+    ) -> Entry:
+        usage = part.usage if part else reading.usage if reading else None
+        served = (part.model if part else None) or (reading.model if reading else None)
+        terms = _joined(reading.terms, seen.terms) if reading else seen.terms
+        call = Call(
+            provider=seen.provider,
+            model=served or seen.model or 'unknown',
+            at=seen.time,
+            terms=terms,
+        )
+        quote, list_cost = self._priced(seen, usage, call)
+        who = narrowed(seen.who, purpose=part.purpose) if part else seen.who
+        return Entry(
+            id=f'{seen.id}#{number}' if number else seen.id,
+            time=seen.time,
+            provider=seen.provider,
+            model_requested=seen.model,
+            model_served=served,
+            api=seen.api,
+            call_type=seen.call_type,
+            mode='batch' if terms.batch else 'sync',
+            cacheable='no'
+            if seen.call_type == 'embeddings'
+            else cacheable(seen.provider, call.model, usage.input_tokens if usage else None),
+            tier=terms.tier,
+            endpoint=seen.endpoint,
+            attribution=who,
+            run_id=seen.run_id,
+            parent_run_id=seen.parent_run_id,
+            usage=usage,
+            usage_source=None if usage is None else seen.usage_source,
+            quote=quote,
+            list_cost=list_cost,
+            status=seen.status,
+            error=seen.error,
+            latency_us=None if number else seen.latency_us,
+            first_token_us=None if number else seen.first_token_us,
+            prefix=() if number else seen.prefix,
+        )
+
+    def _priced(self, seen: Observed, usage: Usage | None, call: Call) -> tuple[Quote, int | None]:
+        """The quote, and the cost at list price."""
+        if not seen.billed:
+            free = Quote(status='exact', cost=0, book=self.book.version)
+            if usage is None:
+                return free, 0
+            return free, self.book.list_quote(usage, call).cost
+        if usage is None:
+            reason = 'the answer carried no usage' if seen.reading else 'no answer was seen'
+            return (
+                Quote(status='unpriced', cost=None, reason=reason, book=self.book.version),
+                None,
+            )
+        quote = self._quoted(usage, seen.reading, call)
+        if not self.book.overlaid:
+            return quote, quote.cost
+        return quote, self.book.list_quote(usage, call).cost
+
+    def _quoted(self, usage: Usage, reading: Reading | None, call: Call) -> Quote:
+        """The price of the counts, `assumed` where the answer leaves its own bill open."""
+        quote = self.book.quote(usage, call)
+        if reading is None or not reading.doubts or quote.cost is None:
+            return quote
+        return replace(quote, status='assumed', assumed=(*quote.assumed, *reading.doubts))
+
+
+def _joined(answer: Terms, request: Terms) -> Terms:
+    """What the answer says, else what the request says."""
+    return Terms(
+        tier=request.tier if answer.tier is None else answer.tier,
+        batch=request.batch if answer.batch is None else answer.batch,
+        geo=request.geo if answer.geo is None else answer.geo,
+        region=request.region if answer.region is None else answer.region,
+    )

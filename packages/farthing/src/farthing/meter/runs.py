@@ -1,0 +1,205 @@
+"""The framework's open calls, and which of them an HTTP request belongs to.
+
+A framework's callback says *who*: it opens a run here, and its context variable travels with the
+call. The HTTP tap says *how much*: when a request leaves, it asks for the run of its context.
+Nothing here guesses: where several runs share a context, the request's text decides, and a
+request that matches none of them stays without a run.
+"""
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from farthing.attribution import Attribution
+from farthing.entry import CallType
+from farthing.meter.account import Account
+
+
+class Run:
+    """A framework's call from its start to its end.
+
+    Attributes:
+        id: The framework's id of the run.
+        parent_id: The run that it is part of.
+        who: Whom the call is for.
+        provider: The provider that the framework names; `None` when it names none.
+        model: The model that the framework names.
+        call_type: `chat` or `embeddings`.
+        siblings: How many runs the same framework call started together.
+        deferred: Whether its request may leave later, and in another context than its start:
+            a stream that sends it when it is first read.
+        accounts: Where its entries go.
+        claims: How many requests left for it.
+        answered: Whether one of them was answered.
+        doubtful: Whether a request that may be its own was posted without it.
+        closed: Whether the framework or the tap ended it.
+        inner: Runs that started inside it before it sent a request of its own.
+        answer_ids: Ids under which its answer was posted.
+        time: When it started, in UTC.
+        started_ns: The same on the monotonic clock.
+        first_ns: When the framework handed out its first token.
+    """
+
+    __slots__ = (
+        'accounts',
+        'answer_ids',
+        'answered',
+        'call_type',
+        'claims',
+        'closed',
+        'deferred',
+        'doubtful',
+        'first_ns',
+        'id',
+        'inner',
+        'input_chars',
+        'model',
+        'parent_id',
+        'provider',
+        'siblings',
+        'started_ns',
+        'text',
+        'time',
+        'who',
+    )
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        parent_id: str | None,
+        who: Attribution,
+        account: Account,
+        provider: str | None,
+        model: str | None,
+        call_type: CallType = 'chat',
+        siblings: int = 1,
+        deferred: bool = False,
+        text: Callable[[], str] = str,
+        input_chars: Callable[[], int] = int,
+    ) -> None:
+        self.id = run_id
+        self.parent_id = parent_id
+        self.who = who
+        self.accounts = [account]
+        self.provider = provider
+        self.model = model
+        self.call_type: CallType = call_type
+        self.siblings = siblings
+        self.deferred = deferred
+        self.text = text
+        self.input_chars = input_chars
+        self.claims = 0
+        self.answered = False
+        self.doubtful = False
+        self.closed = False
+        self.inner: list[Run] = []
+        self.answer_ids: set[str] = set()
+        self.time = datetime.now(UTC)
+        self.started_ns = time.perf_counter_ns()
+        self.first_ns: int | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether the HTTP tap has posted this run's answer, or may have."""
+        return self.claims > 0 or self.doubtful
+
+    def repeats(self, answer_ids: set[str], *, has_usage: bool) -> bool:
+        """Whether the run only hands on the answer of a run inside it, which was posted.
+
+        A model that calls another one in its own `_generate` is such a wrapper: it ends with the
+        inner answer's ids, or with an answer of its own making that carries no usage.
+        """
+        posted = [run for run in self.inner if run.answer_ids]
+        return any(not has_usage or run.answer_ids & answer_ids for run in posted)
+
+    def age_us(self) -> int:
+        """Time since the start, in microseconds."""
+        return (time.perf_counter_ns() - self.started_ns) // 1_000
+
+    def first_token_us(self) -> int | None:
+        """Time from the start to the first token, in microseconds."""
+        return None if self.first_ns is None else (self.first_ns - self.started_ns) // 1_000
+
+    def touch(self) -> None:
+        """Note that the first token has come."""
+        self.first_ns = time.perf_counter_ns()
+
+
+_here: ContextVar[tuple[Run, ...]] = ContextVar('farthing_runs', default=())
+_open: dict[str, Run] = {}
+
+
+def opened(run: Run) -> Run:
+    """Open `run` in this context; a run that another handler opened already gets its account."""
+    known = _open.setdefault(run.id, run)
+    if known is not run:
+        known.accounts += [a for a in run.accounts if a not in known.accounts]
+        return known
+    around = [one for one in _here.get() if not one.closed]
+    for outer in around:
+        if not outer.claims and not _siblings(outer, run):
+            outer.inner.append(run)
+    _here.set((*around, run))
+    return run
+
+
+def find(run_id: str) -> Run | None:
+    """The open run of that id."""
+    return _open.get(run_id)
+
+
+def close(run: Run) -> bool:
+    """End `run`; whether it was open until now."""
+    run.closed = True
+    return _open.pop(run.id, None) is not None
+
+
+def still_open() -> list[Run]:
+    """The runs that were started and never ended, oldest first."""
+    return list(_open.values())
+
+
+def claim(text: Callable[[], str]) -> Run | None:
+    """The run that a request leaving this context belongs to; `text` is its last user text."""
+    runs = [r for r in _here.get() if not r.closed]
+    if not runs:
+        elsewhere = [r for r in still_open() if r.deferred and not r.claims]
+        return _claimed_by_text(elsewhere, text()) if elsewhere else None
+    innermost = runs[-1]
+    if innermost.siblings == 1 and not innermost.deferred and not innermost.answered:
+        innermost.claims += 1
+        return innermost
+    waiting = [r for r in runs if not r.claims] or [r for r in runs if not r.answered] or runs
+    last = waiting[-1]
+    if last.siblings > 1 or last.deferred:
+        # A retry's run has claimed already, so all that are not answered are asked.
+        group = [r for r in runs if _siblings(r, last) and not r.answered]
+        if len(group) > 1:
+            return _claimed_by_text(group, text())
+    last.claims += 1
+    return last
+
+
+def in_run() -> bool:
+    """Whether this code runs inside an open run."""
+    return any(not run.closed for run in _here.get())
+
+
+def _siblings(one: Run, other: Run) -> bool:
+    if one.deferred and other.deferred:
+        return True
+    return one.siblings > 1 and other.siblings > 1 and one.parent_id == other.parent_id
+
+
+def _claimed_by_text(group: list[Run], text: str) -> Run | None:
+    """The run in `group` that asks `text`; none where several ask it for different people."""
+    alike = [run for run in group if run.text() == text]
+    if alike and all(run.who == alike[0].who for run in alike):
+        first = min(alike, key=lambda run: run.claims)
+        first.claims += 1
+        return first
+    for run in alike or group:
+        run.doubtful = True
+    return None

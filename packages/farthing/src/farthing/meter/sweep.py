@@ -1,0 +1,48 @@
+"""Ends the runs that nobody ended: cancelled calls that no callback reported."""
+
+import atexit
+import time
+
+from farthing.estimate import tokens
+from farthing.meter.account import post
+from farthing.meter.observed import Observed
+from farthing.meter.runs import Run, close, still_open
+from farthing.usage import Usage
+from farthing.wire.reading import Reading
+
+
+def sweep(*, older_than_s: float = 0) -> int:
+    """Post open runs of at least that age as abandoned, estimated; how many were posted.
+
+    What the HTTP tap has posted, and what a run inside has posted, is only closed.
+    """
+    before_ns = time.perf_counter_ns() - int(older_than_s * 1e9)
+    posted = 0
+    for run in still_open():
+        if run.started_ns > before_ns:
+            break
+        if close(run) and not run.seen and not any(one.answer_ids for one in run.inner):
+            post(run.accounts, _abandoned(run))
+            posted += 1
+    return posted
+
+
+def _abandoned(run: Run) -> Observed:
+    usage = Usage(input_tokens=tokens(run.input_chars()), output_tokens=0)
+    return Observed(
+        id=f'{run.id}:1',
+        who=run.who,
+        time=run.time,
+        provider=run.provider or 'unknown',
+        api='unseen',
+        model=run.model,
+        reading=Reading(usage=usage, complete=False),
+        usage_source='estimated',
+        call_type=run.call_type,
+        status='abandoned',
+        run_id=run.id,
+        parent_run_id=run.parent_id,
+    )
+
+
+atexit.register(sweep)

@@ -1,0 +1,220 @@
+"""The callback handler: it tells the ledger who called; the HTTP tap tells it how much.
+
+One handler serves invoke, stream, batch and their async twins. It runs inline, so that in async
+code its context variable is set in the caller's own task. A run that the tap has seen is the
+tap's to post; of all others the framework's own usage is posted when they end.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import LLMResult
+
+from farthing.attribution import Attribution, current, narrowed
+from farthing.errors import InputError
+from farthing.io.shared import Source, account
+from farthing.io.tap import tap
+from farthing.meter import Account, Run, Spend, close, find, opened, post, sweep
+from langchain_farthing.facts import (
+    answer_of,
+    attribution_of,
+    failure_of,
+    input_chars,
+    last_text,
+    provider_of,
+)
+
+
+class _Events(BaseCallbackHandler):
+    """What every handler of ours does with LangChain's events."""
+
+    run_inline = True
+    ignore_chain = True
+    ignore_agent = True
+    ignore_retriever = True
+    ignore_retry = True
+    ignore_custom_event = True
+
+    def _accounts(self) -> Iterable[Account]:
+        raise NotImplementedError
+
+    def _outer(self) -> Attribution:
+        return current()
+
+    def _start(
+        self, run_id: UUID, parent_run_id: UUID | None, metadata: Mapping[str, Any], **facts: Any
+    ) -> None:
+        who = attribution_of(metadata, self._outer())
+        for one in self._accounts():
+            opened(
+                Run(
+                    str(run_id),
+                    parent_id=str(parent_run_id) if parent_run_id else None,
+                    who=who,
+                    account=one,
+                    provider=provider_of(metadata),
+                    model=metadata.get('ls_model_name'),
+                    **facts,
+                )
+            )
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],  # noqa: ARG002 - LangChain's signature
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        batch_size: int = 1,
+        **_: Any,
+    ) -> None:
+        """Open a run."""
+        self._start(
+            run_id,
+            parent_run_id,
+            metadata or {},
+            siblings=batch_size,
+            text=lambda: last_text(messages),
+            input_chars=lambda: input_chars(messages),
+        )
+
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any],  # noqa: ARG002 - LangChain's signature
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        batch_size: int = 1,
+        **_: Any,
+    ) -> None:
+        """Open a run of a text-completion model."""
+        self._start(
+            run_id,
+            parent_run_id,
+            metadata or {},
+            siblings=batch_size,
+            text=lambda: prompts[-1] if prompts else '',
+            input_chars=lambda: sum(map(len, prompts)),
+        )
+
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
+        """Note when the first token came."""
+        run = find(str(run_id))
+        if run is not None and run.first_ns is None:
+            run.touch()
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
+        """Post the run from the framework's own usage, unless the tap has seen it."""
+        run = find(str(run_id))
+        if run is not None and close(run) and not run.seen:
+            _counted(run, _post_answer, run, response)
+
+    def on_llm_error(
+        self,
+        error: BaseException,
+        *,
+        run_id: UUID,
+        response: LLMResult | None = None,
+        **_: Any,
+    ) -> None:
+        """Post the failure, unless the tap has seen it."""
+        run = find(str(run_id))
+        if run is not None and close(run) and not run.seen and not run.inner:
+            _counted(run, _post_failure, run, error, response)
+
+
+def _post_answer(run: Run, response: LLMResult) -> None:
+    seen, ids = answer_of(run, response)
+    has_usage = seen.usage_source == 'reported'
+    if seen.status == 'cache_hit' or not run.repeats(ids, has_usage=has_usage):
+        run.answer_ids |= ids
+        post(run.accounts, seen)
+
+
+def _post_failure(run: Run, error: BaseException, response: LLMResult | None) -> None:
+    post(run.accounts, failure_of(run, error, response, tapped=tap.installed))
+
+
+def _counted(run: Run, step: Callable[..., None], *facts: Any) -> None:
+    """Take a step; LangChain would swallow what it raises, so it is counted as lost here."""
+    try:
+        step(*facts)
+    except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+        for one in run.accounts:
+            one.meter.lose(error)
+            one.spend.lose()
+
+
+class LedgerCallbackHandler(_Events):
+    """Posts every model call of the chains, agents and graphs that it is given to.
+
+    Pass one object to as many calls as you like, from several threads and tasks. Tenant, task and
+    session are taken from the call's `config={'metadata': {...}}`, else from
+    `farthing.attributed(...)`, else from here.
+
+    Args:
+        ledger: An open ledger or its address, such as `sqlite:///farthing.db`; by default
+            `FARTHING_LEDGER`, else `farthing.db` in the working directory.
+        tenant: Whose money a call is that does not say.
+        task: What a call is for that does not say.
+        session: The conversation of a call that does not say.
+        endpoints: Further addresses whose traffic is read: proxies, gateways, local servers.
+        http_tap: Whether to read usage from the HTTP answers. Without it, what the frameworks
+            lose stays unknown, and entries say `assumed`.
+
+    Raises:
+        LedgerError: The ledger cannot be opened.
+        InputError: An argument cannot be taken.
+    """
+
+    def __init__(
+        self,
+        ledger: Source = None,
+        *,
+        tenant: str | None = None,
+        task: str | None = None,
+        session: str | None = None,
+        endpoints: Iterable[str] = (),
+        http_tap: bool = True,
+    ) -> None:
+        if isinstance(endpoints, str):
+            raise InputError(f'`endpoints` is {endpoints!r}: expected a list of addresses')
+        self._defaults = Attribution(tenant=tenant, task=task, session=session)
+        self._account = account(ledger)
+        for address in endpoints:
+            tap.endpoints.add(address)
+        if http_tap:
+            tap.install(self._account)
+
+    def _accounts(self) -> Iterable[Account]:
+        return (self._account,)
+
+    def _outer(self) -> Attribution:
+        here = current()
+        return narrowed(
+            self._defaults,
+            tenant=here.tenant,
+            task=here.task,
+            session=here.session,
+            purpose=here.purpose,
+            tags=here.tags,
+        )
+
+    @property
+    def spend(self) -> Spend:
+        """What the calls through this handler cost so far."""
+        return self._account.spend
+
+    def sweep(self, *, older_than_s: float = 0) -> int:
+        """Post, as estimates, the runs that were started and abandoned; how many they were.
+
+        Cancelled calls end without a word from LangChain. This happens by itself when the process
+        exits and, for runs that are over an hour old, when further ones start.
+        """
+        return sweep(older_than_s=older_than_s)

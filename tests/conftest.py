@@ -1,0 +1,53 @@
+"""What all tests share: which cell this is, and where the recordings lie."""
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SHARED = HERE.parent.parent / 'shared'
+# A cell that lacks a framework leaves out the tests that need it.
+NEEDS = {
+    'langchain': 'langchain_core',
+    'llama_index': 'llama_index.core',
+    'standard': 'langchain_tests',
+    'contract': 'llama_index.core',
+    'cli': 'llama_index.core',
+    'cookbook': 'llama_index.core',
+    'prices': 'rich',
+}
+VERSIONS = ('anthropic', 'openai', 'langchain-core', 'langchain', 'llama-index-core')
+
+
+def _missing(module: str) -> bool:
+    try:
+        return find_spec(module) is None
+    except ModuleNotFoundError:
+        return True
+
+
+collect_ignore = [folder for folder, module in NEEDS.items() if _missing(module)]
+
+
+def pytest_report_header() -> list[str]:
+    lines = ['cell: ' + ', '.join(f'{name} {_version(name)}' for name in VERSIONS)]
+    if collect_ignore:
+        lines.append(f'left out in this cell: {", ".join(collect_ignore)}')
+    return lines
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return 'absent'
+
+
+@pytest.fixture(scope='session')
+def shared() -> Path:
+    """The folder of real recordings beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip('no folder of recordings beside the repository (../shared)')
+    return SHARED
