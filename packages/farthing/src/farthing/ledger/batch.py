@@ -1,0 +1,272 @@
+"""Storing a batch of spooled records in SQLite: dimensions, entries, their rollup, the rest."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from farthing.errors import LedgerVersion
+from farthing.ledger.record import COUNTS, DIMENSIONS, TEXTS
+from farthing.ledger.schema import DAY_US, ROLLUP_KEYS, SUMS
+from farthing.ledger.spool import Chunk
+
+# What a record raises that no farthing has written: damage that is valid JSON all the same.
+MALFORMED = (
+    TypeError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+)
+
+_DIMENSION_NAMES = tuple(name for name, _ in DIMENSIONS)
+_FLAGS = ('calls', 'errors', 'unpriced', 'assumed', 'estimated')
+_ENTRY_COLUMNS = (
+    'id',
+    'time',
+    *TEXTS,
+    *_DIMENSION_NAMES,
+    *COUNTS,
+    'cost',
+    'list_cost',
+    'latency_us',
+    'first_token_us',
+    'lines',
+    'assumed_terms',
+    'tool_uses',
+    'tags',
+    'prefix',
+    *_FLAGS,
+)
+INSERT_ENTRY = (
+    f'INSERT INTO entry ({", ".join(_ENTRY_COLUMNS)}) '  # noqa: S608 - our own column names
+    f'VALUES ({", ".join("?" * len(_ENTRY_COLUMNS))}) ON CONFLICT (id) DO NOTHING'
+)
+
+_KEYS = ', '.join(ROLLUP_KEYS)
+# The rows really inserted are those behind the last one: `seq` only grows, and we alone write.
+ADD_TO_DAILY = (
+    f'INSERT INTO daily SELECT time / {DAY_US} - (time % {DAY_US} < 0) AS day, {_KEYS}, '  # noqa: S608
+    f'{", ".join(SUMS.values())} FROM entry WHERE seq > ? GROUP BY day, {_KEYS} '
+    f'ON CONFLICT (day, {_KEYS}) DO UPDATE SET '
+    + ', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)
+)
+
+# A correction copies what its entry is, so that its differences fall into the same groups.
+_COPIED = (
+    'time',
+    *TEXTS,
+    *(
+        n
+        for n in _DIMENSION_NAMES
+        if n
+        not in {
+            'price_status',
+            'book',
+            'priced_model',
+            'unpriced_reason',
+        }
+    ),
+)
+_CORRECTED = (
+    'id',
+    'corrects',
+    'corrected_at',
+    'correction_reason',
+    'price_status',
+    'book',
+    'priced_model',
+    'unpriced_reason',
+    'cost',
+    'list_cost',
+    'new_cost',
+    'new_list_cost',
+    'lines',
+    'assumed_terms',
+    *_FLAGS,
+)
+_INSERT_CORRECTION = (
+    f'INSERT INTO entry ({", ".join(_COPIED + _CORRECTED)}) '  # noqa: S608 - our own column names
+    f'SELECT {", ".join(_COPIED)}, {", ".join("?" * len(_CORRECTED))} FROM entry WHERE id = ? '
+    'ON CONFLICT (id) DO NOTHING'
+)
+
+_KIND = re.compile('[a-z][0-9]+')
+_FIRST_DIMENSION = 6
+_FIRST_COUNT = _FIRST_DIMENSION + len(DIMENSIONS)
+_COST = _FIRST_COUNT + len(COUNTS)
+_STATUS, _USAGE_SOURCE, _PRICE_STATUS = (
+    _FIRST_DIMENSION + _DIMENSION_NAMES.index(name)
+    for name in ('status', 'usage_source', 'price_status')
+)
+
+
+class _Dimension(dict[Any, int]):
+    """The numbers of one kind of repeated text, looked up or made on first use."""
+
+    def __init__(self, db: sqlite3.Connection, kind: str) -> None:
+        super().__init__({None: 0})
+        self._db = db
+        self._kind = kind
+
+    def __missing__(self, value: Any) -> int:
+        text = orjson.dumps(value).decode() if isinstance(value, tuple) else value
+        wanted = (self._kind, text)
+        found = self._db.execute('SELECT id FROM dim WHERE kind = ? AND value = ?', wanted)
+        row = found.fetchone()
+        if row is None:
+            made = self._db.execute('INSERT INTO dim (kind, value) VALUES (?, ?)', wanted)
+            number = made.lastrowid or 0
+        else:
+            number = row[0]
+        self[value] = number
+        return number
+
+
+class Batch:
+    """Stores records; the caller holds the transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._forget_dimensions()
+
+    def _forget_dimensions(self) -> None:
+        kinds = {kind: _Dimension(self._db, kind) for _, kind in DIMENSIONS}
+        self._dimensions = tuple(kinds[kind] for _, kind in DIMENSIONS)
+        self._kinds = kinds
+        self._lines = _Dimension(self._db, 'line')
+
+    def store(self, chunk: Chunk, *, spool: str) -> None:
+        """Store a chunk's records. An id that is known adds nothing.
+
+        Raises:
+            LedgerVersion: A record was written by a newer farthing.
+        """
+        try:
+            self._store(chunk, spool)
+        except BaseException:
+            # The transaction goes back, and with it the numbers that it made.
+            self._forget_dimensions()
+            raise
+
+    def store_one_by_one(self, chunk: Chunk, *, spool: str) -> None:
+        """Store what can be stored of a chunk that cannot be as a whole; count the rest as lost."""
+        for number, record in enumerate(chunk.records):
+            self._db.execute('SAVEPOINT record')
+            try:
+                self.store(Chunk(records=[record], damaged=0, end=chunk.end), spool=spool)
+            except MALFORMED as error:
+                self._db.execute('ROLLBACK TO record')
+                what = f'damaged record in a spool file: {type(error).__name__}'
+                self._note(f'{spool}@{chunk.end}#{number}', 1, what)
+            self._db.execute('RELEASE record')
+        self.store(Chunk(records=[], damaged=chunk.damaged, end=chunk.end), spool=spool)
+
+    def _store(self, chunk: Chunk, spool: str) -> None:
+        by_kind: dict[str, list[list[Any]]] = {}
+        for record in chunk.records:
+            by_kind.setdefault(record[0], []).append(record)
+        unknown = by_kind.keys() - {'e1', 'c1', 'd1', 'o1', 'l1'}
+        if any(not _KIND.fullmatch(kind) for kind in unknown):
+            raise ValueError(f'records of kind {unknown!r}: expected a letter and a version')
+        if unknown:
+            raise LedgerVersion(
+                f'the spool file {spool!r} holds records of kind {sorted(unknown)}, written by a '
+                'newer farthing: update this one'
+            )
+        (last,) = self._db.execute('SELECT coalesce(max(seq), 0) FROM entry').fetchone()
+        entries = by_kind.get('e1', [])
+        self._db.executemany(INSERT_ENTRY, map(self._entry, entries))
+        for record in by_kind.get('c1', []):
+            self._correct(record)
+        self._db.execute(ADD_TO_DAILY, (last,))
+        self._insert('decision', by_kind.get('d1', []), _decision)
+        self._insert('outcome', by_kind.get('o1', []), lambda r: tuple(r[1:]))
+        self._insert('loss', by_kind.get('l1', []), lambda r: tuple(r[1:]))
+        if chunk.damaged:
+            self._note(f'{spool}@{chunk.end}', chunk.damaged, 'damaged line in a spool file')
+
+    def _entry(self, record: list[Any]) -> tuple[Any, ...]:
+        cost = record[_COST]
+        lines, assumed, tool_uses, tags, prefix = record[_COST + 4 :]
+        return (
+            *record[1:_FIRST_DIMENSION],
+            *[d[v] for d, v in zip(self._dimensions, record[_FIRST_DIMENSION:], strict=False)],
+            *record[_FIRST_COUNT : _COST + 4],
+            self._line_text(lines),
+            assumed and orjson.dumps(assumed).decode(),
+            tool_uses and orjson.dumps(tool_uses).decode(),
+            tags and orjson.dumps(tags).decode(),
+            prefix and orjson.dumps(prefix).decode(),
+            1,
+            record[_STATUS] == 'error',
+            cost is None,
+            record[_PRICE_STATUS] == 'assumed',
+            record[_USAGE_SOURCE] == 'estimated',
+        )
+
+    def _line_text(self, lines: list[list[Any]] | None) -> str | None:
+        if lines is None:
+            return None
+        number = self._lines
+        return orjson.dumps(
+            [(number[meter, rate, *rules], n, amount) for meter, rate, rules, n, amount in lines]
+        ).decode()
+
+    def _correct(self, record: list[Any]) -> None:
+        _, id_, time, corrects, reason, status, book, model, why, cost, list_cost = record[:11]
+        lines, assumed = record[11:]
+        old = self._db.execute(
+            'SELECT sum(calls), sum(cost), sum(list_cost), sum(unpriced), sum(assumed) '
+            'FROM entry WHERE id = ?1 OR corrects = ?1',
+            (corrects,),
+        ).fetchone()
+        if not old[0]:
+            self._note(id_, 0, f'correction of an entry that is not there: {corrects}')
+            return
+        row = (
+            id_,
+            corrects,
+            time,
+            reason,
+            self._kinds['price_status'][status],
+            self._kinds['book'][book],
+            self._kinds['model'][model],
+            self._kinds['unpriced_reason'][why],
+            (cost or 0) - (old[1] or 0),
+            (list_cost or 0) - (old[2] or 0),
+            cost,
+            list_cost,
+            self._line_text(lines),
+            assumed and orjson.dumps(assumed).decode(),
+            0,
+            0,
+            (cost is None) - old[3],
+            (status == 'assumed') - old[4],
+            0,
+        )
+        self._db.execute(_INSERT_CORRECTION, (*row, corrects))
+
+    def _insert(
+        self, table: str, records: list[list[Any]], row: Callable[[list[Any]], tuple[Any, ...]]
+    ) -> None:
+        if records:
+            marks = ', '.join('?' * (len(records[0]) - 1))
+            self._db.executemany(
+                f'INSERT INTO {table} VALUES ({marks}) ON CONFLICT (id) DO NOTHING',  # noqa: S608
+                map(row, records),
+            )
+
+    def _note(self, id_: str, calls: int, reason: str) -> None:
+        self._db.execute(
+            'INSERT INTO loss VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+            (id_, 0, calls, reason),
+        )
+
+
+def _decision(record: list[Any]) -> tuple[Any, ...]:
+    *fields, facts = record[1:]
+    return (*fields, facts and orjson.dumps(facts).decode())

@@ -1,0 +1,87 @@
+"""Moving spools into the ledger: exactly once, by one drainer at a time."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from farthing.errors import LedgerError
+from farthing.ledger import spool
+from farthing.ledger.engine import Engine, Writer
+from farthing.ledger.locks import locked, try_lock
+
+_LOCK = '.lock'
+
+
+def pending(folder: Path, offsets: Mapping[str, int]) -> bool:
+    """Whether a spool holds more than the ledger has taken."""
+    for name in spool.names(folder):
+        try:
+            size = (folder / name).stat().st_size
+        except FileNotFoundError:
+            continue
+        if size > offsets.get(name, 0):
+            return True
+    return False
+
+
+def drain(engine: Engine, folder: Path, *, wait_s: float) -> None:
+    """Store every whole line of every spool, and remove the spools of the dead.
+
+    Args:
+        engine: The ledger's database.
+        folder: Where its spools are.
+        wait_s: How long to wait for another drainer, and for another program's lock.
+
+    Raises:
+        LedgerError: The ledger or its folder cannot be used now; what waits there stays.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            locked(folder / _LOCK, wait_s=wait_s),
+            engine.writing(wait_s=wait_s) as writer,
+        ):
+            _drain_all(writer, folder)
+    except LedgerError:
+        raise
+    except OSError as error:
+        raise LedgerError(
+            f'the spools in {folder} cannot be drained ({error.strerror}): '
+            'allow reading and writing there'
+        ) from error
+
+
+def _drain_all(writer: Writer, folder: Path) -> None:
+    offsets = writer.offsets()
+    names = spool.names(folder)
+    gone = [name for name in offsets if name not in names]
+    unreadable: OSError | None = None
+    for name in names:
+        try:
+            fd = os.open(folder / name, os.O_RDONLY)
+        except OSError as error:
+            unreadable = error  # another user's: the others are drained all the same
+            continue
+        try:
+            if _drain_one(writer, fd, name, offsets.get(name, 0)):
+                (folder / name).unlink()
+                gone.append(name)
+        finally:
+            os.close(fd)
+    if gone:
+        writer.forget(gone)
+    if unreadable is not None:
+        raise unreadable
+
+
+def _drain_one(writer: Writer, fd: int, name: str, offset: int) -> bool:
+    """Store the file's lines from `offset` on; whether the file is spent."""
+    for chunk in spool.chunks(fd, offset):
+        writer.take(chunk, spool=name)
+        offset = chunk.end
+    if not try_lock(fd):
+        return False
+    # Its owner is dead or has let go of it; it may have written since we looked.
+    for chunk in spool.chunks(fd, offset):
+        writer.take(chunk, spool=name)
+    return True

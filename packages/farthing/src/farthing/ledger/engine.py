@@ -1,0 +1,49 @@
+"""What a database must do to hold a ledger. One file per engine; SQLite is the first."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from farthing.ledger.spool import Chunk
+from farthing.ledger.values import Booked, Query, Report, Verdict
+
+
+class Writer(Protocol):
+    """An open writing end; there is one at a time, under the drain lock."""
+
+    def offsets(self) -> dict[str, int]:
+        """How far each spool file has been taken."""
+
+    def take(self, chunk: Chunk, *, spool: str) -> None:
+        """Store a chunk, its rollup and its end in one transaction; known ids add nothing."""
+
+    def forget(self, spools: list[str]) -> None:
+        """Drop the offsets of spool files that are gone."""
+
+
+class Engine(Protocol):
+    """A database that holds a ledger.
+
+    Every method raises `LedgerBusy`, `LedgerCorrupt`, `LedgerVersion` or `LedgerError`.
+    """
+
+    def exists(self) -> bool:
+        """Whether there is a database."""
+
+    def ready(self) -> bool:
+        """Whether it can be read as it is; else writing to it makes or migrates it first."""
+
+    def writing(self, *, wait_s: float) -> AbstractContextManager[Writer]:
+        """Open for writing; makes or migrates the schema. The caller holds the drain lock."""
+
+    def offsets(self) -> dict[str, int]:
+        """How far each spool file has been taken, read without the drain lock."""
+
+    def report(self, query: Query, *, unsaved: int) -> Report:
+        """Sums by group; `unsaved` calls of this process are lost so far."""
+
+    def entries(self, query: Query, *, limit: int | None) -> Iterator[Booked]:
+        """Entries that match, newest first."""
+
+    def verify(self) -> Verdict:
+        """Check everything that can be checked."""

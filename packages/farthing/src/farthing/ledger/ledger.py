@@ -1,0 +1,362 @@
+"""The ledger: post on one side, report on the other."""
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from farthing.entry import Correction, Decision, Entry, Outcome
+from farthing.errors import EntryError, InputError, LedgerBusy, LedgerError
+from farthing.ledger import draining, keys, locks, record, secret, spool
+from farthing.ledger.address import ledger_path
+from farthing.ledger.engine import Engine
+from farthing.ledger.spool import Spool, warn
+from farthing.ledger.sqlite import SQLite
+from farthing.ledger.values import Booked, Report, Verdict
+
+Durability = Literal['process', 'fsync']
+
+_INTERVAL_S = 2.0
+_BACKGROUND_WAIT_S = 1.0
+_WAIT_S = 30.0
+_EXIT_WAIT_S = 2.0
+_ROTATE_BYTES = 1 << 20
+
+
+class Ledger:
+    """An append-only account of calls, shared by threads and processes.
+
+    `post` and its siblings write one line to this process's spool and return: they never raise
+    and never wait for the database. A thread moves spools into the database every few seconds;
+    `flush`, `report`, `entries` and `verify` do so first. Make one with `Ledger.open`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        durability: Durability = 'process',
+        interval_s: float = _INTERVAL_S,
+    ) -> None:
+        self.folder = folder
+        self._engine = engine
+        self._spool = Spool(folder, fsync=durability == 'fsync')
+        self._interval_s = interval_s
+        self._refused = False
+        self.url = ''
+        self._key: bytes | None = None
+        self._begin()
+
+    @classmethod
+    def open(
+        cls,
+        url: str | os.PathLike[str] | None = None,
+        *,
+        create: bool = True,
+        durability: Durability = 'process',
+        interval_s: float = _INTERVAL_S,
+    ) -> Self:
+        """The ledger at an address. Nothing is written before the first post, flush or report.
+
+        Args:
+            url: `sqlite:///relative.db`, `sqlite:////absolute.db` or a path; by default the
+                environment's `FARTHING_LEDGER`, else `farthing.db` in the current folder.
+            create: Whether a ledger that is not there is to be made.
+            durability: `process`: what `post` took survives the death of the process. `fsync`:
+                and that of the machine; each post then waits for the disk.
+            interval_s: Seconds from a post to its move into the database.
+
+        Raises:
+            InputError: The address or an argument is none that we know.
+            LedgerError: There is no ledger there, and `create` is false.
+        """
+        if durability not in ('process', 'fsync'):
+            raise InputError(f"`durability` is {durability!r}: expected 'process' or 'fsync'")
+        path = ledger_path(url)
+        folder = Path(f'{path}.spool')
+        if not create and not path.exists() and not spool.names(folder):
+            raise LedgerError(
+                f'there is no ledger at {path}: give its address, '
+                'such as `sqlite:///farthing.db`, or set FARTHING_LEDGER'
+            )
+        ledger = cls(SQLite(path), folder, durability=durability, interval_s=interval_s)
+        ledger.url = f'sqlite:///{path}'
+        return ledger
+
+    def post(self, entry: Entry) -> None:
+        """Take one entry; an id that is known adds nothing. Never raises, never waits.
+
+        What cannot be stored is counted in `lost` and warned about once.
+        """
+        try:
+            line = record.entry_line(entry)
+        except (EntryError, AttributeError, TypeError, ValueError) as error:
+            self.lose(type(error).__name__)
+            if not self._refused:
+                self._refused = True
+                warn(f'a call could not be recorded and counts as lost: {error}')
+            return
+        self._append(line)
+
+    def post_correction(self, correction: Correction) -> None:
+        """Take a correction of an entry that this ledger holds; an id that is known adds nothing.
+
+        Raises:
+            EntryError: A number is larger than a ledger holds; so for the next two.
+        """
+        self._append(record.correction_line(correction))
+
+    def post_decision(self, decision: Decision) -> None:
+        """Take what a lever decided about a call."""
+        self._append(record.decision_line(decision))
+
+    def post_outcome(self, outcome: Outcome) -> None:
+        """Take how good a run's answer was."""
+        self._append(record.outcome_line(outcome))
+
+    def lose(self, reason: str) -> None:
+        """Count one call that could not be made into an entry; reports then say `at least`."""
+        self._spool.lose(reason)
+        self._wake_writer()
+
+    def key(self) -> bytes:
+        """The random key of this ledger's fingerprints.
+
+        Raises:
+            OSError: Its file can neither be read nor made.
+        """
+        if self._key is None:
+            self._key = secret.key(Path(f'{self.folder.removesuffix(".spool")}.key'))
+        return self._key
+
+    @property
+    def lost(self) -> int:
+        """Calls of this process that are in no file yet: lost ones, and some that wait in memory.
+
+        Losses that the ledger knows of are in `Report.lost`.
+        """
+        return self._spool.unsaved
+
+    def flush(self, *, wait_s: float = _WAIT_S) -> None:
+        """Move every spool into the database, those of other processes too.
+
+        Raises:
+            LedgerBusy: Another process drains, or another program holds the database, for longer
+                than `wait_s` seconds. What waits in the spools stays there; so below.
+            LedgerCorrupt: The file is damaged or not a ledger.
+            LedgerVersion: The ledger is newer than this farthing.
+            LedgerError: It cannot be read or written for another reason.
+        """
+        self._spool.retry(now=True)
+        with self._draining:
+            draining.drain(self._engine, self.folder, wait_s=wait_s)
+            if self._spool.size() > _ROTATE_BYTES:
+                self._spool.rotate()
+
+    def report(
+        self,
+        *,
+        by: Sequence[str] | str = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+    ) -> Report:
+        """Exact sums by group; everything posted before is in them.
+
+        Args:
+            by: Keys to group by, in order; see `farthing.ledger.KEYS` and `tag.NAME`. Keys of the
+                daily rollup answer at once, others scan the entries.
+            since: Calls from this time on; aware.
+            until: Calls before this time; aware. A correction counts at the time of its call.
+            where: Values by key, as `{'tenant': 'acme'}`; a list means any of them, `None` unknown.
+
+        Returns:
+            See `Report`: real spend and calls to this machine are never added up.
+
+        Raises:
+            InputError: A key, time or value is none that we know.
+            LedgerError: As `flush`.
+        """
+        query = keys.query(by=by, since=since, until=until, where=where)
+        self._catch_up()
+        return self._engine.report(query, unsaved=self._spool.unsaved)
+
+    def entries(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Booked]:
+        """Entries that match, newest first, with what they cost by now; arguments as in `report`.
+
+        Raises:
+            InputError: A key, time, value or the limit is none that we know.
+            LedgerError: As `flush`.
+        """
+        query = keys.query(since=since, until=until, where=where)
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise InputError(f'`limit` is {limit!r}: expected a whole number of at least 0')
+        self._catch_up()
+        return self._engine.entries(query, limit=limit)
+
+    def verify(self) -> Verdict:
+        """Prove that the ledger agrees with itself: file, rollup, line items, corrections.
+
+        Raises:
+            LedgerError: As `flush`.
+        """
+        self._catch_up()
+        return self._engine.verify()
+
+    def close(self) -> None:
+        """Move what waits into the database, within two seconds, and let go of the files.
+
+        Never raises: what could not be moved stays in the spool for whoever opens the ledger
+        next, and what could not even be spooled is printed. A later post opens it again.
+        """
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_EXIT_WAIT_S)
+        posted = self._thread is not None or self._spool.unsaved
+        self._spool.retry(now=True)
+        self._spool.rotate()
+        try:
+            if posted:
+                self.flush(wait_s=_EXIT_WAIT_S)
+        except LedgerError as error:
+            _tell(f'{error}; posted entries wait in {self.folder}')
+        if self._spool.unsaved:
+            why = ', '.join(self._spool.lost) or 'it could not be written'
+            _tell(f'{self._spool.unsaved} calls could not be recorded in {self.folder}: {why}')
+        _posting.discard(self)
+        self._begin()
+
+    def __enter__(self) -> Self:
+        """Close it at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _begin(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._draining = threading.Lock()
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._drain_warned = False
+
+    def _append(self, line: bytes) -> None:
+        self._spool.append(line)
+        if not self._wake.is_set():
+            self._wake_writer()
+
+    def _wake_writer(self) -> None:
+        self._wake.set()
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    _posting.add(self)
+                    thread = threading.Thread(
+                        target=self._write,
+                        args=(self._stop, self._wake),
+                        daemon=True,
+                        name='farthing-writer',
+                    )
+                    self._thread = thread
+                    with suppress(RuntimeError):  # the interpreter ends: drained at exit
+                        thread.start()
+
+    def _write(self, stop: threading.Event, wake: threading.Event) -> None:
+        """Drain some seconds after a post, until stopped."""
+        while True:
+            wake.wait()
+            if stop.wait(self._interval_s):
+                return
+            wake.clear()
+            try:
+                self.flush(wait_s=_BACKGROUND_WAIT_S)
+            except LedgerBusy:
+                wake.set()
+            except LedgerError as error:
+                wake.set()
+                if not self._drain_warned:
+                    self._drain_warned = True
+                    warn(f'{error}; entries stay in {self.folder} until then')
+            if self._spool.unsaved:
+                wake.set()
+
+    def _catch_up(self) -> None:
+        self._spool.retry(now=True)
+        if not self._engine.ready() or draining.pending(self.folder, self._engine.offsets()):
+            self.flush()
+
+    def before_fork(self) -> None:
+        """Come to rest; called by the interpreter, as the next two are."""
+        # SQLite must not be open across a fork, nor half a line be written.
+        self._draining.acquire(timeout=_WAIT_S)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._draining.locked():
+            self._draining.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, with a spool file of its own."""
+        self._spool.forked()
+        self._begin()
+
+
+_posting: set[Ledger] = set()
+"""Ledgers with a writer thread; they live until they are closed or the process ends."""
+
+
+def _tell(text: str) -> None:
+    print(f'farthing: {text}', file=sys.stderr)  # noqa: T201 - the last chance to tell
+
+
+def _close_all() -> None:
+    for ledger in list(_posting):
+        ledger.close()
+
+
+def _before_fork() -> None:
+    for ledger in list(_posting):
+        ledger.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for ledger in list(_posting):
+        ledger.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    locks.let_go()
+    for ledger in list(_posting):
+        ledger.after_fork_in_child()
+    _posting.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
