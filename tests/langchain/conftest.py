@@ -41,8 +41,13 @@ def sim(server: farthing_sim.Sim) -> farthing_sim.Sim:
 
 
 def anthropic(sim: farthing_sim.Sim, **options) -> ChatAnthropic:
-    options = {'model': 'claude-sonnet-4-6', 'max_tokens': 200, 'max_retries': 2} | options
-    return ChatAnthropic(base_url=sim.anthropic_url, api_key=KEY, **options)
+    defaults = {
+        'base_url': sim.anthropic_url,
+        'model': 'claude-sonnet-4-6',
+        'max_tokens': 200,
+        'max_retries': 2,
+    }
+    return ChatAnthropic(api_key=KEY, **defaults | options)
 
 
 def openai(sim: farthing_sim.Sim, **options) -> ChatOpenAI:

@@ -84,6 +84,7 @@ class LedgerEmbeddings(Embeddings):
         """One run around a call; what the HTTP tap did not see is posted as an estimate."""
         here = current()
         package = type(self.embeddings).__module__.partition('.')[0]
+        provider = _PACKAGES.get(package, package)
         run = opened(
             Run(
                 str(uuid4()),
@@ -92,7 +93,8 @@ class LedgerEmbeddings(Embeddings):
                     here, tenant=here.tenant or self._tenant, task=here.task or self._task
                 ),
                 account=self._account,
-                provider=_PACKAGES.get(package, package),
+                provider=provider,
+                tapped=tap.sees(provider),
                 model=getattr(self.embeddings, 'model', None),
                 call_type='embeddings',
             )
@@ -101,7 +103,7 @@ class LedgerEmbeddings(Embeddings):
             yield
         except BaseException as error:
             if close(run) and not run.seen:
-                post(run.accounts, failure_of(run, error, None, tapped=tap.installed))
+                post(run.accounts, failure_of(run, error, None))
             raise
         if close(run) and not run.seen:
             usage = Usage(input_tokens=tokens(sum(map(len, texts))), output_tokens=0)

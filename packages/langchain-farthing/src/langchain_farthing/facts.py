@@ -26,8 +26,6 @@ _PROVIDERS = {
     'bedrock_converse': 'aws-bedrock',
     'anthropic_bedrock': 'aws-bedrock',
 }
-# Their SDKs send by httpx: where the tap saw no request, none was sent.
-_TAPPED = frozenset({'anthropic', 'openai', 'azure'})
 _PURPOSES = {'summarization': 'summary', 'farthing:classifier': 'routing'}
 _TAGS = {'langgraph_node': 'node', 'lc_agent_name': 'agent'}
 _FIRST_ERROR_STATUS = 400
@@ -89,9 +87,7 @@ def answer_of(run: Run, response: LLMResult) -> tuple[Observed, set[str]]:
     return observed(run, reading), known
 
 
-def failure_of(
-    run: Run, error: BaseException, response: LLMResult | None, *, tapped: bool
-) -> Observed:
+def failure_of(run: Run, error: BaseException, response: LLMResult | None) -> Observed:
     """What is known of a run that failed or was left, and that the tap has not seen."""
     if isinstance(error, (GeneratorExit, CancelledError, KeyboardInterrupt)):
         generation = response.generations[0][0] if response and response.generations else None
@@ -105,12 +101,11 @@ def failure_of(
         )
     status = getattr(error, 'status_code', None)
     refused = isinstance(status, int) and status >= _FIRST_ERROR_STATUS
-    unsent = tapped and run.provider in _TAPPED
     return observed(
         run,
         None,
         status='error',
-        billed=not (refused or unsent),
+        billed=not (refused or run.tapped),
         error=f'http_{status}' if refused else type(error).__name__,
     )
 

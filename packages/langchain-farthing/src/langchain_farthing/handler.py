@@ -48,6 +48,7 @@ class _Events(BaseCallbackHandler):
         self, run_id: UUID, parent_run_id: UUID | None, metadata: Mapping[str, Any], **facts: Any
     ) -> None:
         who = attribution_of(metadata, self._outer())
+        provider = provider_of(metadata)
         for one in self._accounts():
             opened(
                 Run(
@@ -55,7 +56,8 @@ class _Events(BaseCallbackHandler):
                     parent_id=str(parent_run_id) if parent_run_id else None,
                     who=who,
                     account=one,
-                    provider=provider_of(metadata),
+                    provider=provider,
+                    tapped=tap.sees(provider),
                     model=metadata.get('ls_model_name'),
                     **facts,
                 )
@@ -125,7 +127,11 @@ class _Events(BaseCallbackHandler):
     ) -> None:
         """Post the failure, unless the tap has seen it."""
         run = find(str(run_id))
-        if run is not None and close(run) and not run.seen and not run.inner:
+        if run is None or not close(run):
+            return
+        if run.seen:
+            _counted(run, run.leave, error)
+        elif not run.inner:
             _counted(run, _post_failure, run, error, response)
 
 
@@ -138,7 +144,7 @@ def _post_answer(run: Run, response: LLMResult) -> None:
 
 
 def _post_failure(run: Run, error: BaseException, response: LLMResult | None) -> None:
-    post(run.accounts, failure_of(run, error, response, tapped=tap.installed))
+    post(run.accounts, failure_of(run, error, response))
 
 
 def _counted(run: Run, step: Callable[..., None], *facts: Any) -> None:

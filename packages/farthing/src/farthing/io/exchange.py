@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from farthing.attribution import current
-from farthing.entry import EntryStatus
+from farthing.entry import CallType, EntryStatus
 from farthing.errors import UsageError
 from farthing.estimate import tokens
 from farthing.io.encoding import Decode, decoder
@@ -23,6 +23,7 @@ from farthing.usage import Usage
 from farthing.wire import Reader, Reading, Stream
 from farthing.wire.fields import loads
 
+_EMBEDDINGS = frozenset({'openai_embeddings'})
 _FIRST_ERROR_STATUS = 400
 # A framing that no reader here knows; the framework's own usage is posted instead.
 _UNREAD = 'application/vnd.amazon.eventstream'
@@ -55,9 +56,9 @@ class Exchange:
     """Reads one request and its answer, and posts once when it ends."""
 
     __slots__ = (
-        '_accounts', '_asked', '_attempt', '_body', '_chunks', '_decode', '_endpoint', '_first_ns',
-        '_model', '_posted', '_prefix', '_reader', '_run', '_started_ns', '_status', '_stream',
-        '_time', '_who',
+        '_accounts', '_asked', '_attempt', '_body', '_call_type', '_chunks', '_decode',
+        '_endpoint', '_first_ns', '_model', '_posted', '_prefix', '_reader', '_run', '_started_ns',
+        '_status', '_stream', '_time', '_who',
     )  # fmt: skip
 
     def __init__(
@@ -73,8 +74,11 @@ class Exchange:
         self._body: Mapping[str, Any] | None = body
         self._model = request.model or endpoint.model
         self._asked = request.terms
-        self._run: Run | None = claim(lambda: reader.last_text(body))
+        self._call_type: CallType = 'embeddings' if endpoint.api in _EMBEDDINGS else 'chat'
+        self._run: Run | None = claim(lambda: reader.last_text(body), self._call_type)
         self._attempt = self._run.claims if self._run else 0
+        if self._run is not None:
+            self._run.pending = self.cut
         self._accounts = list(self._run.accounts if self._run else ambient.get() or (default,))
         self._who = self._run.who if self._run else current()
         self._time = datetime.now(UTC)
@@ -161,10 +165,14 @@ class Exchange:
             self._post('error', None, error=name, billed=False)
             return
         reading, unreadable = self._reading(b'')
-        if reading is not None and reading.complete and unreadable is None:
+        if self._stream is not None and reading is not None and reading.complete:
             self.read(b'')
             return
         status: EntryStatus = 'cancelled' if _left_by_caller(error) else 'error'
+        if reading is not None and reading.usage is not None and reading.finish is not None:
+            # The counts are final once the answer has said why it ended.
+            self._post('ok' if status == 'cancelled' else status, reading, error=name)
+            return
         self._post(
             status,
             self._estimated(reading or Reading(usage=None, complete=False)),
@@ -219,6 +227,8 @@ class Exchange:
             unfinished.pop(reading.response_id, None)
         now_ns = time.perf_counter_ns()
         run, endpoint = self._run, self._endpoint
+        if run is not None and run.pending == self.cut:
+            run.pending = None
         if run is not None and status != 'error':
             run.answered = True
             run.answer_ids |= {run.id, reading.response_id or run.id} if reading else {run.id}
@@ -235,7 +245,7 @@ class Exchange:
                 usage_source='estimated' if estimated else 'reported',
                 terms=self._terms(),
                 billed=billed,
-                call_type='embeddings' if endpoint.api == 'openai_embeddings' else 'chat',
+                call_type=self._call_type,
                 status=status,
                 error=error,
                 endpoint=endpoint.host,

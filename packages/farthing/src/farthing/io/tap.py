@@ -19,6 +19,8 @@ from farthing.io.exchange import Exchange
 from farthing.meter import Account
 
 _CLIENTS = ('httpx', 'httpx2')
+# Their SDKs send by these clients alone: where no request was seen, none was sent.
+_PROVIDERS = frozenset({'anthropic', 'openai', 'azure'})
 _ORIGINAL = '__farthing_original__'
 
 
@@ -34,6 +36,10 @@ class Tap:
     def installed(self) -> bool:
         """Whether requests are read."""
         return self._default is not None
+
+    def sees(self, provider: str | None) -> bool:
+        """Whether no call to this provider can be missed."""
+        return self.installed and provider in _PROVIDERS
 
     def install(self, default: Account) -> None:
         """Switch on; the first caller's account gets the calls that belong to no run."""

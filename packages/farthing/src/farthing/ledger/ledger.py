@@ -133,7 +133,7 @@ class Ledger:
             OSError: Its file can neither be read nor made.
         """
         if self._key is None:
-            self._key = secret.key(Path(f'{self.folder.removesuffix(".spool")}.key'))
+            self._key = secret.key(self.folder.with_suffix('.key'))
         return self._key
 
     @property

@@ -25,6 +25,7 @@ class Run:
         who: Whom the call is for.
         provider: The provider that the framework names; `None` when it names none.
         model: The model that the framework names.
+        tapped: Whether the HTTP tap cannot miss its requests.
         call_type: `chat` or `embeddings`.
         siblings: How many runs the same framework call started together.
         deferred: Whether its request may leave later, and in another context than its start:
@@ -36,6 +37,7 @@ class Run:
         closed: Whether the framework or the tap ended it.
         inner: Runs that started inside it before it sent a request of its own.
         answer_ids: Ids under which its answer was posted.
+        pending: Ends the request that is under way for it, when the framework leaves the answer.
         time: When it started, in UTC.
         started_ns: The same on the monotonic clock.
         first_ns: When the framework handed out its first token.
@@ -56,9 +58,11 @@ class Run:
         'input_chars',
         'model',
         'parent_id',
+        'pending',
         'provider',
         'siblings',
         'started_ns',
+        'tapped',
         'text',
         'time',
         'who',
@@ -73,6 +77,7 @@ class Run:
         account: Account,
         provider: str | None,
         model: str | None,
+        tapped: bool = False,
         call_type: CallType = 'chat',
         siblings: int = 1,
         deferred: bool = False,
@@ -85,6 +90,7 @@ class Run:
         self.accounts = [account]
         self.provider = provider
         self.model = model
+        self.tapped = tapped
         self.call_type: CallType = call_type
         self.siblings = siblings
         self.deferred = deferred
@@ -96,6 +102,7 @@ class Run:
         self.closed = False
         self.inner: list[Run] = []
         self.answer_ids: set[str] = set()
+        self.pending: Callable[[BaseException | None], None] | None = None
         self.time = datetime.now(UTC)
         self.started_ns = time.perf_counter_ns()
         self.first_ns: int | None = None
@@ -113,6 +120,11 @@ class Run:
         """
         posted = [run for run in self.inner if run.answer_ids]
         return any(not has_usage or run.answer_ids & answer_ids for run in posted)
+
+    def leave(self, error: BaseException | None) -> None:
+        """Post what was read of an answer that the framework no longer reads."""
+        if self.pending is not None:
+            self.pending(error)
 
     def age_us(self) -> int:
         """Time since the start, in microseconds."""
@@ -161,14 +173,18 @@ def still_open() -> list[Run]:
     return list(_open.values())
 
 
-def claim(text: Callable[[], str]) -> Run | None:
+def claim(text: Callable[[], str], call_type: CallType = 'chat') -> Run | None:
     """The run that a request leaving this context belongs to; `text` is its last user text."""
-    runs = [r for r in _here.get() if not r.closed]
+    runs = [r for r in _here.get() if not r.closed and r.call_type == call_type]
     if not runs:
-        elsewhere = [r for r in still_open() if r.deferred and not r.claims]
+        elsewhere = [
+            r for r in still_open() if r.deferred and not r.claims and r.call_type == call_type
+        ]
         return _claimed_by_text(elsewhere, text()) if elsewhere else None
     innermost = runs[-1]
-    if innermost.siblings == 1 and not innermost.deferred and not innermost.answered:
+    alone = innermost.siblings == 1 and not innermost.deferred
+    # Embeddings start several in one context; a retry of any may take the place of another.
+    if alone and call_type == 'chat' and not innermost.answered:
         innermost.claims += 1
         return innermost
     waiting = [r for r in runs if not r.claims] or [r for r in runs if not r.answered] or runs

@@ -14,17 +14,23 @@ from farthing.wire.reading import Reading
 def sweep(*, older_than_s: float = 0) -> int:
     """Post open runs of at least that age as abandoned, estimated; how many were posted.
 
-    What the HTTP tap has posted, and what a run inside has posted, is only closed.
+    What the HTTP tap has posted or cannot have missed, and what a run inside has posted, is only
+    closed.
     """
     before_ns = time.perf_counter_ns() - int(older_than_s * 1e9)
     posted = 0
     for run in still_open():
         if run.started_ns > before_ns:
             break
-        if close(run) and not run.seen and not any(one.answer_ids for one in run.inner):
+        run.leave(None)
+        if close(run) and not run.seen and not run.tapped and not _inner_posted(run):
             post(run.accounts, _abandoned(run))
             posted += 1
     return posted
+
+
+def _inner_posted(run: Run) -> bool:
+    return any(one.answer_ids for one in run.inner)
 
 
 def _abandoned(run: Run) -> Observed:
