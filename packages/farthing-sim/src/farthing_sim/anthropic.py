@@ -5,8 +5,10 @@ of the input that no cache served or stored, as there.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from farthing_sim import tokens
@@ -40,6 +42,7 @@ _KINDS = {
     500: 'api_error',
     529: 'overloaded_error',
 }
+_CALLER = {'type': 'direct'}
 _STOP = {'end': 'end_turn', 'length': 'max_tokens', 'sequence': 'stop_sequence', 'tool': 'tool_use'}
 
 
@@ -93,6 +96,7 @@ def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
         'content': _blocks(said, stamp.serial),
         'stop_reason': _STOP[said.stop],
         'stop_sequence': said.stop_sequence,
+        'stop_details': None,
         'usage': _usage(body, said, cached),
     }
 
@@ -128,30 +132,31 @@ def count_input(body: Json) -> int:
 
 
 def _check_pairs(messages: list[Json]) -> None:
-    """Every `tool_use` is answered by the next message, and nothing else is."""
+    """Every `tool_use` is answered by the next turn, and nothing else is."""
     asked: set[str] = set()
-    for i, message in enumerate(messages):
-        blocks = as_list(message['content'])
+    for i, blocks in enumerate([*_turns(messages), []]):
         answered = {b['tool_use_id'] for b in blocks if b.get('type') == 'tool_result'}
         if asked - answered:
             raise Refusal(
                 400,
-                f'messages.{i}: `tool_use` ids were found without `tool_result` blocks '
+                f'messages: turn {i}: `tool_use` ids were found without `tool_result` blocks '
                 f'immediately after: {", ".join(sorted(asked - answered))}.',
             )
         if answered - asked:
             raise Refusal(
                 400,
-                f'messages.{i}: unexpected `tool_use_id` found in `tool_result` blocks: '
+                f'messages: turn {i}: unexpected `tool_use_id` found in `tool_result` blocks: '
                 f'{", ".join(sorted(answered - asked))}.',
             )
         asked = {b['id'] for b in blocks if b.get('type') == 'tool_use'}
-    if asked:
-        raise Refusal(
-            400,
-            f'messages.{len(messages) - 1}: `tool_use` ids were found without `tool_result` '
-            f'blocks immediately after: {", ".join(sorted(asked))}.',
-        )
+
+
+def _turns(messages: list[Json]) -> list[list[Json]]:
+    """The blocks of each turn: messages of one role in a row are one turn to the API."""
+    return [
+        [block for message in turn for block in as_list(message['content'])]
+        for _, turn in itertools.groupby(messages, key=itemgetter('role'))
+    ]
 
 
 def _count_marks(part: Any) -> int:
@@ -226,6 +231,7 @@ def _blocks(said: Reply, serial: str) -> list[Json]:
                 'id': f'toolu_sim_{serial}_{i}',
                 'name': call.name,
                 'input': dict(call.arguments),
+                'caller': _CALLER,
             }
         )
     return blocks
@@ -239,15 +245,15 @@ def _search_blocks(query: str, block_id: str) -> list[Json]:
         'encrypted_content': hashlib.sha256(query.encode('utf-8', 'replace')).hexdigest(),
         'page_age': None,
     }
-    return [
-        {
-            'type': 'server_tool_use',
-            'id': block_id,
-            'name': 'web_search',
-            'input': {'query': query},
-        },
-        {'type': 'web_search_tool_result', 'tool_use_id': block_id, 'content': [found]},
-    ]
+    asked = {
+        'type': 'server_tool_use', 'id': block_id, 'name': 'web_search',
+        'input': {'query': query}, 'caller': _CALLER,
+    }  # fmt: skip
+    result = {
+        'type': 'web_search_tool_result', 'tool_use_id': block_id, 'content': [found],
+        'caller': _CALLER,
+    }  # fmt: skip
+    return [asked, result]
 
 
 def _usage(body: Json, said: Reply, cached: Cached) -> Json:
@@ -298,7 +304,7 @@ def _events(answer: Json) -> Iterator[Json]:
         yield {'type': 'content_block_stop', 'index': index}
     yield {
         'type': 'message_delta',
-        'delta': {'stop_reason': answer['stop_reason'], 'stop_sequence': answer['stop_sequence']},
+        'delta': {key: answer[key] for key in ('stop_reason', 'stop_sequence', 'stop_details')},
         'usage': {key: usage[key] for key in usage if key not in _TOLD_AT_THE_START},
     }
     yield {'type': 'message_stop'}

@@ -30,7 +30,7 @@ def check(body: Json) -> None:
     given = require(body, 'input', (str, list))
     if not given:
         raise Refusal(400, "'$.input' is invalid: it is empty.", param='input')
-    if body.get('encoding_format', 'float') not in {'float', 'base64'}:
+    if body.get('encoding_format') not in {None, 'float', 'base64'}:
         raise Refusal(400, "'encoding_format' must be float or base64.", param='encoding_format')
     dimensions = body.get('dimensions')
     if dimensions is not None and dimensions < 1:

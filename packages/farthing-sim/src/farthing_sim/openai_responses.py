@@ -49,6 +49,7 @@ def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
     said = reply(_read(body, stamp.history))
     created = int(stamp.time_s)
     cut = said.stop == 'length'
+    searches = {'web_search': {'num_requests': int(said.search is not None)}}
     return {
         'id': f'resp_sim{stamp.serial}',
         'object': 'response',
@@ -65,6 +66,7 @@ def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
         'service_tier': served_tier(body),
         'text': {'format': _format(body), 'verbosity': 'medium'},
         'tools': [_echoed_tool(tool) for tool in body.get('tools') or ()],
+        'tool_usage': searches,
         'usage': _usage(body, said, stamp.history, cached),
         **{key: _or_default(body.get(key), default) for key, default in _ECHOED.items()},
     }
