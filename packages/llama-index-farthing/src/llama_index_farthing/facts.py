@@ -1,0 +1,182 @@
+"""LlamaIndex's own objects, read into plain facts."""
+
+from asyncio import CancelledError
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    MessageRole,
+    TextBlock,
+)
+
+from farthing.attribution import Attribution, narrowed
+from farthing.entry import EntryStatus
+from farthing.errors import UsageError
+from farthing.estimate import tokens
+from farthing.meter import Observed, Run
+from farthing.usage import Usage
+from farthing.wire import llama_index as wire
+from farthing.wire.prompt import chars_of
+from farthing.wire.reading import Reading
+
+Response = ChatResponse | CompletionResponse | None
+
+# The integrations whose calls somebody bills, by the package that a model's class comes from.
+_PROVIDERS = {
+    'azure_openai': 'azure',
+    'bedrock': 'aws-bedrock',
+    'bedrock_converse': 'aws-bedrock',
+    'gemini': 'google',
+    'google_genai': 'google',
+    'vertex': 'google-vertex',
+}
+# One integration serves several providers; its client tells which.
+_CLIENTS = {'AnthropicBedrock': 'aws-bedrock', 'AnthropicVertex': 'google-vertex'}
+_SDK_OVER_HTTP = frozenset({'anthropic', 'azure', 'openai'})
+_INTEGRATION_DEPTH = 3
+_FIRST_ERROR_STATUS = 400
+
+
+def attribution_of(tags: Mapping[str, Any], outer: Attribution) -> Attribution:
+    """Who the call is for: what `instrument_tags` says, else what was said around it.
+
+    Other tags are not read: workflows put summaries of the user's texts among them.
+    """
+    return narrowed(
+        outer,
+        tenant=_name(tags.get('tenant')),
+        task=_name(tags.get('task')),
+        session=_name(tags.get('session')),
+    )
+
+
+def _name(value: object) -> str | None:
+    return None if value is None or value == '' else str(value)
+
+
+def provider_of(model: object) -> str | None:
+    """Who bills the calls of an LLM or embedding model; `None` where its class does not say."""
+    client = type(getattr(model, '_client', None)).__name__
+    if client in _CLIENTS:
+        return _CLIENTS[client]
+    for base in type(model).__mro__:
+        parts = base.__module__.split('.')
+        if parts[0] == 'llama_index' and len(parts) >= _INTEGRATION_DEPTH:
+            if parts[1] not in {'llms', 'embeddings'}:
+                return None
+            return _PROVIDERS.get(parts[2], parts[2])
+    return None
+
+
+def tappable(run: Run) -> bool:
+    """Whether each call of the run's provider is an HTTP request that a tap sees."""
+    return run.provider in _SDK_OVER_HTTP
+
+
+def last_text(messages: Sequence[ChatMessage]) -> str:
+    """The text of the last user message that has one, as the tap reads it from the request."""
+    for message in reversed(messages):
+        if message.role == MessageRole.USER:
+            text = ''.join(block.text for block in message.blocks if isinstance(block, TextBlock))
+            if text:
+                return text
+    return ''
+
+
+def input_chars(messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> int:
+    """Characters of all texts, and of the tools' descriptions."""
+    return sum(len(one.content or '') for one in messages) + chars_of(options.get('tools'))
+
+
+def answer_of(run: Run, response: Response) -> Observed:
+    """What the framework says of an answer that the tap has not seen."""
+    message = response.message if isinstance(response, ChatResponse) else None
+    extra = {
+        **(message.additional_kwargs if message else {}),
+        **(response.additional_kwargs if response else {}),
+    }
+    try:
+        reading = wire.answer(response.raw if response else None, extra)
+    except UsageError:
+        return observed(run, Reading(usage=None), error='UsageError')
+    if reading.usage is None:
+        return observed(run, _estimated(run, reading, response), estimated=True)
+    return observed(run, reading)
+
+
+def failure_of(
+    run: Run, error: BaseException | None, response: Response, *, tapped: bool
+) -> Observed:
+    """What is known of a run that failed or was left, and that the tap has not seen."""
+    if isinstance(error, (GeneratorExit, CancelledError, KeyboardInterrupt)):
+        return observed(
+            run,
+            _estimated(run, Reading(usage=None, complete=False), response),
+            status='cancelled',
+            estimated=True,
+            error=type(error).__name__,
+        )
+    status = getattr(error, 'status_code', None)
+    refused = isinstance(status, int) and status >= _FIRST_ERROR_STATUS
+    return observed(
+        run,
+        None,
+        status='error',
+        billed=not (refused or (tapped and tappable(run))),
+        error=f'http_{status}' if refused else type(error).__name__,
+    )
+
+
+def embedded(run: Run, chunks: Sequence[str], *, cached: bool) -> Observed:
+    """An embedding call that the tap has not seen; LlamaIndex keeps nothing of its usage."""
+    usage = Usage(input_tokens=tokens(sum(map(len, chunks))), output_tokens=0)
+    return observed(
+        run,
+        Reading(usage=usage),
+        status='cache_hit' if cached else 'ok',
+        billed=not cached,
+        estimated=True,
+    )
+
+
+def _estimated(run: Run, reading: Reading, response: Response) -> Reading:
+    """The reading with our own counts; a stream's last response holds its whole text."""
+    text = getattr(response, 'text', None) or ''
+    if isinstance(response, ChatResponse):
+        text = response.message.content or ''
+    usage = Usage(input_tokens=tokens(run.input_chars()), output_tokens=tokens(len(text)))
+    return replace(reading, usage=usage)
+
+
+def observed(
+    run: Run,
+    reading: Reading | None,
+    *,
+    status: EntryStatus = 'ok',
+    billed: bool = True,
+    estimated: bool = False,
+    error: str | None = None,
+) -> Observed:
+    """The run as the meter takes it."""
+    return Observed(
+        id=f'{run.id}:1',
+        who=run.who,
+        time=run.time,
+        provider=run.provider or 'unknown',
+        api='llama_index_response',
+        model=run.model,
+        reading=reading,
+        usage_source='estimated' if estimated else 'reported',
+        billed=billed,
+        call_type=run.call_type,
+        status=status,
+        error=error,
+        run_id=run.id,
+        parent_run_id=run.parent_id,
+        latency_us=run.age_us(),
+        first_token_us=run.first_token_us(),
+    )
