@@ -2,7 +2,8 @@
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import getitem
 from typing import Any
 
 import orjson
@@ -154,47 +155,56 @@ class Batch:
 
     def store_one_by_one(self, chunk: Chunk, *, spool: str) -> None:
         """Store what can be stored of a chunk that cannot be as a whole; count the rest as lost."""
-        for number, record in enumerate(chunk.records):
-            self._db.execute('SAVEPOINT record')
+        for number, line in enumerate(chunk.lines):
+            self._db.execute('SAVEPOINT line')
             try:
-                self.store(Chunk(records=[record], damaged=0, end=chunk.end), spool=spool)
+                self.store(Chunk(lines=[line], end=chunk.end), spool=spool)
             except MALFORMED as error:
-                self._db.execute('ROLLBACK TO record')
-                what = f'damaged record in a spool file: {type(error).__name__}'
-                self._note(f'{spool}@{chunk.end}#{number}', 1, what)
-            self._db.execute('RELEASE record')
-        self.store(Chunk(records=[], damaged=chunk.damaged, end=chunk.end), spool=spool)
+                self._db.execute('ROLLBACK TO line')
+                self._note(
+                    f'{spool}@{chunk.end}#{number}', 1, f'damaged spool: {type(error).__name__}'
+                )
+            self._db.execute('RELEASE line')
 
     def _store(self, chunk: Chunk, spool: str) -> None:
-        by_kind: dict[str, list[list[Any]]] = {}
-        for record in chunk.records:
-            by_kind.setdefault(record[0], []).append(record)
-        unknown = by_kind.keys() - {'e1', 'c1', 'd1', 'o1', 'l1'}
-        if any(not _KIND.fullmatch(kind) for kind in unknown):
-            raise ValueError(f'records of kind {unknown!r}: expected a letter and a version')
-        if unknown:
-            raise LedgerVersion(
-                f'the spool file {spool!r} holds records of kind {sorted(unknown)}, written by a '
-                'newer farthing: update this one'
-            )
         (last,) = self._db.execute('SELECT coalesce(max(seq), 0) FROM entry').fetchone()
-        entries = by_kind.get('e1', [])
-        self._db.executemany(INSERT_ENTRY, map(self._entry, entries))
-        for record in by_kind.get('c1', []):
+        others: dict[str, list[list[Any]]] = {}
+        self._db.executemany(INSERT_ENTRY, self._entries(chunk.lines, others))
+        for record in others.pop('c1', ()):
             self._correct(record)
         self._db.execute(ADD_TO_DAILY, (last,))
-        self._insert('decision', by_kind.get('d1', []), _decision)
-        self._insert('outcome', by_kind.get('o1', []), lambda r: tuple(r[1:]))
-        self._insert('loss', by_kind.get('l1', []), lambda r: tuple(r[1:]))
-        if chunk.damaged:
-            self._note(f'{spool}@{chunk.end}', chunk.damaged, 'damaged line in a spool file')
+        self._insert('decision', others.pop('d1', []), _decision)
+        self._insert('outcome', others.pop('o1', []), _plain)
+        self._insert('loss', others.pop('l1', []), _plain)
+        if others:
+            if any(not _KIND.fullmatch(kind) for kind in others):
+                raise ValueError(f'records of kind {[*others]!r}: expected a letter and a version')
+            raise LedgerVersion(
+                f'the spool file {spool!r} holds records of kind {[*others]}, written by a newer '
+                'farthing: update this one'
+            )
+
+    def _entries(
+        self, lines: list[bytes], others: dict[str, list[list[Any]]]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The entries among `lines` as rows; records of other kinds go to `others`.
+
+        One record at a time: keeping thousands alive has the garbage collector walk them all,
+        which takes five times as long as reading them.
+        """
+        for line in lines:
+            record = orjson.loads(line)
+            if record[0] == 'e1':
+                yield self._entry(record)
+            else:
+                others.setdefault(record[0], []).append(record)
 
     def _entry(self, record: list[Any]) -> tuple[Any, ...]:
         cost = record[_COST]
         lines, assumed, tool_uses, tags, prefix = record[_COST + 4 :]
         return (
             *record[1:_FIRST_DIMENSION],
-            *[d[v] for d, v in zip(self._dimensions, record[_FIRST_DIMENSION:], strict=False)],
+            *map(getitem, self._dimensions, record[_FIRST_DIMENSION:_FIRST_COUNT]),
             *record[_FIRST_COUNT : _COST + 4],
             self._line_text(lines),
             assumed and orjson.dumps(assumed).decode(),
@@ -270,3 +280,7 @@ class Batch:
 def _decision(record: list[Any]) -> tuple[Any, ...]:
     *fields, facts = record[1:]
     return (*fields, facts and orjson.dumps(facts).decode())
+
+
+def _plain(record: list[Any]) -> tuple[Any, ...]:
+    return tuple(record[1:])

@@ -17,9 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from farthing.ledger.locks import try_lock
 from farthing.ledger.record import loss_line
@@ -165,16 +162,9 @@ class Spool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Whole lines of a spool file.
+    """Whole lines of a spool file, without their ends, and the offset behind the last one."""
 
-    Attributes:
-        records: The lines that could be read.
-        damaged: How many lines could not: with an ended line, that is damage and not a tear.
-        end: Offset behind the last whole line.
-    """
-
-    records: list[list[Any]]
-    damaged: int
+    lines: list[bytes]
     end: int
 
 
@@ -196,22 +186,7 @@ def chunks(fd: int, offset: int) -> Iterator[Chunk]:
         if not end:
             return
         offset += end
-        records, damaged = _parsed(block[: end - 1])
-        yield Chunk(records=records, damaged=damaged, end=offset)
-
-
-def _parsed(block: bytes) -> tuple[list[list[Any]], int]:
-    try:
-        # No raw line end stands inside a JSON text, so a block of lines is one list of lists.
-        return orjson.loads(b'[' + block.replace(b'\n', b',') + b']'), 0
-    except orjson.JSONDecodeError:
-        records, damaged = [], 0
-        for line in block.split(b'\n'):
-            try:
-                records.append(orjson.loads(line))
-            except orjson.JSONDecodeError:
-                damaged += 1
-        return records, damaged
+        yield Chunk(lines=block[: end - 1].split(b'\n'), end=offset)
 
 
 def _sync_folder(folder: Path) -> None:
