@@ -1,0 +1,168 @@
+"""`farthing report`: exact sums by any keys."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from farthing.cli import options, show
+from farthing.cli.show import Column
+from farthing.ledger.values import Report, Sums
+
+COUNTS = (
+    'calls',
+    'errors',
+    'input_tokens',
+    'cache_read_tokens',
+    'cache_write_tokens',
+    'cache_write_5m_tokens',
+    'cache_write_1h_tokens',
+    'cache_write_30m_tokens',
+    'output_tokens',
+    'reasoning_tokens',
+)
+MONEY = ('cost_usd', 'list_cost_usd')
+DOUBTS = ('unpriced', 'assumed', 'estimated')
+FIGURES = (*COUNTS, *MONEY, *DOUBTS)
+
+_TITLES = {
+    'calls': 'calls',
+    'errors': 'errors',
+    'input_tokens': 'input',
+    'cache_read_tokens': 'cache read',
+    'cache_write_tokens': 'cache write',
+    'output_tokens': 'output',
+    'cost_usd': 'cost',
+}
+
+
+@click.command('report')
+@click.option(
+    '--by',
+    default='tenant,task,model,call_type',
+    show_default=True,
+    help='Keys to group by, with commas. An unknown one is answered with the list.',
+)
+@options.since_option
+@options.until_option
+@options.where_option
+@options.ledger_option
+@options.format_option
+def command(
+    by: str,
+    since: datetime | None,
+    until: datetime | None,
+    where: tuple[str, ...],
+    ledger: str | None,
+    form: str,
+) -> None:
+    r"""What calls cost, by any keys, dearest first.
+
+    Token counts are inclusive: cached tokens are part of the input, reasoning is part of the
+    output. Cost sums the calls that have a price; those without one are counted as unpriced beside
+    it. Calls to this machine (simulated or local servers) are never added to real spend.
+
+    \b
+    Examples:
+      farthing report --by tenant,task,model,call_type
+      farthing report --by day --since 30d
+      farthing report --by model --where tenant=acme --where tenant=globex --format json
+    """
+    with options.opened(ledger) as books:
+        found = books.report(
+            by=options.keys(by), since=since, until=until, where=options.conditions(where)
+        )
+    shown(found, form)
+
+
+def shown(report: Report, form: str) -> None:
+    """Print a report."""
+    if form == 'json':
+        show.as_json(values(report))
+    elif form == 'csv':
+        columns = [*_keys(report), *(_figure(name) for name in FIGURES)]
+        show.as_csv(columns, [_row(report, row, row.keys) for row in report.rows])
+    else:
+        _table(report)
+
+
+def values(report: Report) -> dict[str, Any]:
+    """The report as JSON has it; money stays `Decimal`."""
+    found: dict[str, Any] = {
+        'rows': [_row(report, row, row.keys) for row in report.rows],
+        'total': _figures(report.total),
+        'lost': report.lost,
+    }
+    if report.endpoint_class != 'real':
+        found['endpoint_class'] = report.endpoint_class
+    if report.local_total is not None:
+        found['local_total'] = _figures(report.local_total)
+    return found
+
+
+def _row(report: Report, sums: Sums, keys: Mapping[str, str | None]) -> dict[str, Any]:
+    return {**{key: keys.get(key) for key in _names(report)}, **_figures(sums)}
+
+
+def _figures(sums: Sums) -> dict[str, Any]:
+    return {name: getattr(sums, name) for name in FIGURES}
+
+
+def _names(report: Report) -> tuple[str, ...]:
+    mixed = report.local_total is not None and 'endpoint_class' not in report.by
+    return (*report.by, 'endpoint_class') if mixed else report.by
+
+
+def _keys(report: Report) -> list[Column]:
+    return [Column(name=key, title=key.replace('_', ' ')) for key in _names(report)]
+
+
+def _figure(name: str) -> Column:
+    title = _TITLES.get(name, name)
+    return Column(name=name, title=title, kind='money' if name in MONEY else 'count')
+
+
+def _table(report: Report) -> None:
+    if not report.rows:
+        show.print_out('No calls match.', *_notes(report))
+        return
+    doubts = [n for n in ('errors', *DOUBTS) if any(getattr(row, n) for row in report.rows)]
+    listed = ['list_cost_usd'] if report.total.list_cost != report.total.cost else []
+    names = ['calls', 'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens']
+    columns = [*_keys(report), *map(_figure, [*names, 'cost_usd', *listed, *doubts])]
+    total = _figures(report.total)
+    if report.by:
+        total[report.by[0]] = 'total' if report.local_total is None else 'total (real)'
+        total |= dict.fromkeys(_names(report)[1:], '')
+    rows = [_row(report, row, row.keys) for row in report.rows]
+    show.as_table(columns, rows, total=total, notes=_notes(report))
+
+
+def _notes(report: Report) -> list[str]:
+    notes = []
+    least = 'at least ' if report.lost or report.total.unpriced else ''
+    if least:
+        notes.append(f'Total: {least}{show.brief(report.total.cost_usd)}')
+    if report.lost:
+        notes.append(f'At least, for {report.lost:,} calls could not be recorded (lost).')
+    if report.total.unpriced:
+        notes.append(
+            f'{report.total.unpriced:,} calls have no price and are missing in the cost: '
+            '`farthing entries --where price_status=unpriced` says why.'
+        )
+    if report.total.assumed:
+        notes.append(
+            f'{report.total.assumed:,} prices rest on an assumed condition: '
+            '`farthing entries --where price_status=assumed` says which.'
+        )
+    if report.total.estimated:
+        notes.append(f'{report.total.estimated:,} calls have estimated counts.')
+    if report.endpoint_class != 'real':
+        notes.append('All of these calls went to this machine: simulated or local, no real spend.')
+    elif report.local_total is not None:
+        notes.append(
+            f'Not in the total: {report.local_total.calls:,} calls to this machine '
+            f'(simulated or local), {show.brief(report.local_total.cost_usd)}.'
+        )
+    return notes

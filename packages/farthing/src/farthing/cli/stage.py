@@ -1,0 +1,73 @@
+"""What a scene of the demo gets: the simulated providers, a ledger, and tickets to work on.
+
+A framework's adapter registers its scene under the entry point `farthing.demo`. A scene is a plain
+callable: it takes a `Stage` and yields one description a ticket, just before it works on it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from farthing.ledger import Ledger
+
+GROUP = 'farthing.demo'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """One request to the support desk.
+
+    Attributes:
+        tenant: The customer of the desk, who pays.
+        task: `triage`, `answer`, `summary` or `search`.
+        text: What was asked.
+    """
+
+    tenant: str
+    task: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where a scene plays.
+
+    Attributes:
+        anthropic_url: `base_url` for Anthropic's SDK.
+        openai_url: `base_url` for OpenAI's SDK.
+        api_key: Any key is a good key.
+        ledger: Where calls are posted.
+        tickets: What is worked on, in order.
+    """
+
+    anthropic_url: str
+    openai_url: str
+    api_key: str = 'simulated'
+    ledger: Ledger
+    tickets: tuple[Ticket, ...]
+
+
+Scene = Callable[[Stage], Iterator[str]]
+
+_ORDERS = {'acme': '4711', 'globex': '2048', 'initech': '1729'}
+_LOG = ' '.join(
+    f'line {n}: queue worker {n % 7} retried the job and went on;' for n in range(1, 160)
+)
+
+TICKETS = (
+    *(
+        Ticket(tenant=tenant, task=task, text=text)
+        for tenant, order in _ORDERS.items()
+        for task, text in (
+            ('triage', f'Our order {order} has not arrived. Is that urgent?'),
+            ('answer', f'Please look up order {order} and tell me its status and its price.'),
+            ('search', f'What are the rules for returning order {order}?'),
+            ('summary', f'Write 60 words about the case of order {order} for the next shift.'),
+        )
+    ),
+    # One tenant sends whole logs and gets a word for each: `farthing findings` sees it.
+    *(
+        Ticket(tenant='umbrella', task='triage', text=f'Ticket {n}: answer in 3 words. {_LOG}')
+        for n in range(1, 7)
+    ),
+)
+"""A small day at the desk: three tenants of one size, and one that is dear."""
