@@ -10,7 +10,7 @@ import orjson
 
 from farthing.errors import LedgerVersion
 from farthing.ledger.record import COUNTS, DIMENSIONS, TEXTS
-from farthing.ledger.schema import DAY_US, ROLLUP_KEYS, SUMS
+from farthing.ledger.schema import DAY, MONTH, ROLLUP_KEYS, SUMS, rollup_table
 from farthing.ledger.spool import Chunk
 
 # What a record raises that no farthing has written: damage that is valid JSON all the same.
@@ -49,11 +49,18 @@ INSERT_ENTRY = (
 
 _KEYS = ', '.join(ROLLUP_KEYS)
 # The rows really inserted are those behind the last one: `seq` only grows, and we alone write.
-ADD_TO_DAILY = (
-    f'INSERT INTO daily SELECT time / {DAY_US} - (time % {DAY_US} < 0) AS day, {_KEYS}, '  # noqa: S608
-    f'{", ".join(SUMS.values())} FROM entry WHERE seq > ? GROUP BY day, {_KEYS} '
-    f'ON CONFLICT (day, {_KEYS}) DO UPDATE SET '
-    + ', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)
+SUM_FRESH = (
+    f'INSERT INTO temp.fresh SELECT {DAY} AS day, {_KEYS}, {", ".join(SUMS.values())} '  # noqa: S608
+    f'FROM entry WHERE seq > ? GROUP BY day, {_KEYS}'
+)
+_ADD = f'ON CONFLICT (day, {_KEYS}) DO UPDATE SET ' + ', '.join(
+    f'{name} = {name} + excluded.{name}' for name in SUMS
+)
+_SUMMED = ', '.join((*ROLLUP_KEYS, *SUMS))
+SPREAD_FRESH = (
+    f'INSERT INTO daily SELECT day, {_SUMMED} FROM temp.fresh WHERE true {_ADD}',  # noqa: S608
+    f'INSERT INTO monthly SELECT {MONTH}, {_SUMMED} FROM temp.fresh WHERE true {_ADD}',  # noqa: S608
+    'DELETE FROM temp.fresh',
 )
 
 # A correction copies what its entry is, so that its differences fall into the same groups.
@@ -132,6 +139,8 @@ class Batch:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        db.execute('PRAGMA temp_store = MEMORY')
+        db.execute(rollup_table('temp.fresh'))
         self._forget_dimensions()
 
     def _forget_dimensions(self) -> None:
@@ -161,18 +170,22 @@ class Batch:
                 self.store(Chunk(lines=[line], end=chunk.end), spool=spool)
             except MALFORMED as error:
                 self._db.execute('ROLLBACK TO line')
-                self._note(
-                    f'{spool}@{chunk.end}#{number}', 1, f'damaged spool: {type(error).__name__}'
-                )
+                what = f'damaged line in a spool ({type(error).__name__})'
+                self._note(f'{spool}@{chunk.end}#{number}', 1, what)
             self._db.execute('RELEASE line')
 
     def _store(self, chunk: Chunk, spool: str) -> None:
         (last,) = self._db.execute('SELECT coalesce(max(seq), 0) FROM entry').fetchone()
         others: dict[str, list[list[Any]]] = {}
         self._db.executemany(INSERT_ENTRY, self._entries(chunk.lines, others))
+        inserted = self._db.execute('SELECT count(*) FROM entry WHERE seq > ?', (last,)).fetchone()
+        if inserted[0] + sum(map(len, others.values())) < len(chunk.lines):
+            self._note_contradictions(chunk.lines)
         for record in others.pop('c1', ()):
             self._correct(record)
-        self._db.execute(ADD_TO_DAILY, (last,))
+        self._db.execute(SUM_FRESH, (last,))
+        for statement in SPREAD_FRESH:
+            self._db.execute(statement)
         self._insert('decision', others.pop('d1', []), _decision)
         self._insert('outcome', others.pop('o1', []), _plain)
         self._insert('loss', others.pop('l1', []), _plain)
@@ -198,6 +211,21 @@ class Batch:
                 yield self._entry(record)
             else:
                 others.setdefault(record[0], []).append(record)
+
+    def _note_contradictions(self, lines: list[bytes]) -> None:
+        """Note the entries that came twice with different numbers; the first one stands."""
+        for line in lines:
+            record = orjson.loads(line)
+            if record[0] != 'e1':
+                continue
+            stored = self._db.execute(
+                'SELECT cost, list_cost, input_tokens, output_tokens FROM entry WHERE id = ?',
+                (record[1],),
+            ).fetchone()
+            came = (*record[_COST : _COST + 2], *record[_FIRST_COUNT : _FIRST_COUNT + 2])
+            if came != stored:
+                note = f'{record[1]} came twice with different numbers: the first ones stand'
+                self._note(f'twice {record[1]}', 0, note)
 
     def _entry(self, record: list[Any]) -> tuple[Any, ...]:
         cost = record[_COST]

@@ -9,8 +9,8 @@ import orjson
 from farthing.attribution import Attribution
 from farthing.entry import Entry
 from farthing.ledger import reporting
-from farthing.ledger.record import COUNTS, DIMENSIONS, microseconds, moment
-from farthing.ledger.reporting import Part
+from farthing.ledger.planning import scan
+from farthing.ledger.record import COUNTS, DIMENSIONS, moment
 from farthing.ledger.values import Booked, Query
 from farthing.prices.quote import Line, Quote
 from farthing.usage import Usage
@@ -34,12 +34,7 @@ def entries(db: sqlite3.Connection, query: Query, *, limit: int | None) -> Itera
 
 
 def _statement(db: sqlite3.Connection, query: Query) -> tuple[str | None, list[Any]]:
-    part = Part(
-        daily=False,
-        since=None if query.since is None else microseconds(query.since),
-        until=None if query.until is None else microseconds(query.until),
-    )
-    conditions, arguments = reporting.conditions(db, query, part)
+    conditions, arguments = reporting.conditions(db, query, scan(query))
     if conditions is None:
         return None, []
     where = ' AND '.join(['e.corrects IS NULL', *conditions])

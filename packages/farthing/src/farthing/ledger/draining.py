@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from farthing.errors import LedgerError
+from farthing.errors import LedgerError, LedgerVersion
 from farthing.ledger import spool
 from farthing.ledger.engine import Engine, Writer
 from farthing.ledger.locks import locked, try_lock
@@ -55,23 +55,25 @@ def _drain_all(writer: Writer, folder: Path) -> None:
     offsets = writer.offsets()
     names = spool.names(folder)
     gone = [name for name in offsets if name not in names]
-    unreadable: OSError | None = None
+    passed_over: OSError | None = None
     for name in names:
         try:
             fd = os.open(folder / name, os.O_RDONLY)
         except OSError as error:
-            unreadable = error  # another user's: the others are drained all the same
+            passed_over = error  # another user's: the others are drained all the same
             continue
         try:
             if _drain_one(writer, fd, name, offsets.get(name, 0)):
                 (folder / name).unlink()
                 gone.append(name)
+        except LedgerVersion as error:
+            passed_over = error  # a newer farthing's
         finally:
             os.close(fd)
     if gone:
         writer.forget(gone)
-    if unreadable is not None:
-        raise unreadable
+    if passed_over is not None:
+        raise passed_over
 
 
 def _drain_one(writer: Writer, fd: int, name: str, offset: int) -> bool:

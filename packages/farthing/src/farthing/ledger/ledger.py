@@ -44,11 +44,13 @@ class Ledger:
         *,
         durability: Durability = 'process',
         interval_s: float = _INTERVAL_S,
+        wait_s: float = _WAIT_S,
     ) -> None:
         self.folder = folder
         self._engine = engine
         self._spool = Spool(folder, fsync=durability == 'fsync')
         self._interval_s = interval_s
+        self._wait_s = wait_s
         self._refused = False
         self.url = ''
         self._key: bytes | None = None
@@ -62,6 +64,7 @@ class Ledger:
         create: bool = True,
         durability: Durability = 'process',
         interval_s: float = _INTERVAL_S,
+        wait_s: float = _WAIT_S,
     ) -> Self:
         """The ledger at an address. Nothing is written before the first post, flush or report.
 
@@ -72,6 +75,7 @@ class Ledger:
             durability: `process`: what `post` took survives the death of the process. `fsync`:
                 and that of the machine; each post then waits for the disk.
             interval_s: Seconds from a post to its move into the database.
+            wait_s: Seconds to wait, when flushing and reading, for others who use the database.
 
         Raises:
             InputError: The address or an argument is none that we know.
@@ -86,7 +90,13 @@ class Ledger:
                 f'there is no ledger at {path}: give its address, '
                 'such as `sqlite:///farthing.db`, or set FARTHING_LEDGER'
             )
-        ledger = cls(SQLite(path), folder, durability=durability, interval_s=interval_s)
+        ledger = cls(
+            SQLite(path, read_wait_s=wait_s),
+            folder,
+            durability=durability,
+            interval_s=interval_s,
+            wait_s=wait_s,
+        )
         ledger.url = f'sqlite:///{path}'
         return ledger
 
@@ -144,21 +154,31 @@ class Ledger:
         """
         return self._spool.unsaved
 
-    def flush(self, *, wait_s: float = _WAIT_S) -> None:
+    def flush(self, *, wait_s: float | None = None) -> None:
         """Move every spool into the database, those of other processes too.
+
+        Args:
+            wait_s: How long to wait for others; by default as long as the ledger was opened with.
 
         Raises:
             LedgerBusy: Another process drains, or another program holds the database, for longer
-                than `wait_s` seconds. What waits in the spools stays there; so below.
+                than that. What waits in the spools stays there; so below.
             LedgerCorrupt: The file is damaged or not a ledger.
             LedgerVersion: The ledger is newer than this farthing.
             LedgerError: It cannot be read or written for another reason.
         """
+        wait_s = self._wait_s if wait_s is None else wait_s
+        self._spool.rescue()
         self._spool.retry(now=True)
-        with self._draining:
+        drains = self._draining
+        if not drains.acquire(timeout=wait_s):
+            raise LedgerBusy(f'another thread still drains into {self.url} after {wait_s:g} s')
+        try:
             draining.drain(self._engine, self.folder, wait_s=wait_s)
-            if self._spool.size() > _ROTATE_BYTES:
-                self._spool.rotate()
+        finally:
+            drains.release()
+        if self._spool.size() > _ROTATE_BYTES:
+            self._spool.rotate()
 
     def report(
         self,
@@ -261,6 +281,7 @@ class Ledger:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._drain_warned = False
+        self._rests = False
 
     def _append(self, line: bytes) -> None:
         self._spool.append(line)
@@ -294,7 +315,7 @@ class Ledger:
                 self.flush(wait_s=_BACKGROUND_WAIT_S)
             except LedgerBusy:
                 wake.set()
-            except LedgerError as error:
+            except Exception as error:  # noqa: BLE001 - told, and tried again: posts go on
                 wake.set()
                 if not self._drain_warned:
                     self._drain_warned = True
@@ -310,11 +331,11 @@ class Ledger:
     def before_fork(self) -> None:
         """Come to rest; called by the interpreter, as the next two are."""
         # SQLite must not be open across a fork, nor half a line be written.
-        self._draining.acquire(timeout=_WAIT_S)
+        self._rests = self._draining.acquire(timeout=_WAIT_S)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        if self._draining.locked():
+        if self._rests:
             self._draining.release()
 
     def after_fork_in_child(self) -> None:

@@ -1,15 +1,15 @@
-"""Reports from SQLite: whole days from the rollup where its keys suffice, the rest by a scan."""
+"""Reports from SQLite: a SELECT for each part of the plan, joined in exact arithmetic."""
 
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from operator import add
 from typing import Any
 
 from farthing.ledger import keys
-from farthing.ledger.keys import DAYS, ENDPOINT_CLASS, ROLLUP, Key
-from farthing.ledger.record import microseconds
+from farthing.ledger.keys import DAYS, ENDPOINT_CLASS, Key
+from farthing.ledger.planning import Part, plan
+from farthing.ledger.record import moment
 from farthing.ledger.schema import DAY_US, SUMS
 from farthing.ledger.values import Query, Report, Row, Sums
 
@@ -20,21 +20,6 @@ _NARROW = 8  # an index on time pays below this part of the ledger's span
 
 Totals = list[int]
 Group = tuple[str | None, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One SELECT of a report.
-
-    Attributes:
-        daily: Whether it reads the rollup.
-        since: First day of the rollup, else first microsecond; `None` is open.
-        until: First day or microsecond that no longer counts; `None` is open.
-    """
-
-    daily: bool
-    since: int | None
-    until: int | None
 
 
 def is_local(endpoint: str | None) -> bool:
@@ -52,32 +37,13 @@ def is_local(endpoint: str | None) -> bool:
     )
 
 
-def plan(query: Query) -> list[Part]:
-    """Which tables answer a query, over which times."""
-    since = None if query.since is None else microseconds(query.since)
-    until = None if query.until is None else microseconds(query.until)
-    if not {*query.by, *query.where} <= set(ROLLUP):
-        return [Part(daily=False, since=since, until=until)]
-    first = None if since is None else -(-since // DAY_US)
-    last = None if until is None else until // DAY_US
-    if first is not None and last is not None and first >= last:
-        return [Part(daily=False, since=since, until=until)]
-    parts = [Part(daily=True, since=first, until=last)]
-    if since is not None and first is not None and since < first * DAY_US:
-        parts.append(Part(daily=False, since=since, until=first * DAY_US))
-    if until is not None and last is not None and last * DAY_US < until:
-        parts.append(Part(daily=False, since=last * DAY_US, until=until))
-    return parts
-
-
 def report(db: sqlite3.Connection, query: Query, *, unsaved: int) -> Report:
     """Sums by group; `unsaved` calls of this process are lost so far."""
     groups: dict[tuple[str, Group], Totals] = {}
     for part in plan(query):
         for where, group, totals in _select(db, query, part):
-            known = groups.setdefault((where, group), [0] * len(SUMS))
-            for index, number in enumerate(totals):
-                known[index] += number
+            known = groups.get((where, group))
+            groups[where, group] = totals if known is None else list(map(add, known, totals))
     (lost,) = db.execute('SELECT coalesce(sum(calls), 0) FROM loss').fetchone()
     return _joined(query, groups, lost + unsaved)
 
@@ -92,7 +58,7 @@ def _joined(query: Query, groups: dict[tuple[str, Group], Totals], lost: int) ->
         Row(keys=dict(zip(names, (*group, where), strict=False)), **_sums(totals))
         for (where, group), totals in groups.items()
     ]
-    rows.sort(key=lambda r: (-r.cost, -r.calls, [(v is None, v or '') for v in r.keys.values()]))
+    rows.sort(key=lambda row: (-row.cost, -row.calls, [v or '' for v in row.keys.values()]))
     only = LOCAL if LOCAL in by_class and not both else REAL
     return Report(
         by=names,
@@ -109,12 +75,13 @@ def _added(many: list[Totals]) -> Totals:
 
 
 def _sums(totals: Totals) -> dict[str, Any]:
-    sums: dict[str, Any] = dict(zip(SUMS, totals, strict=True))
-    sums['cost'] = sums.pop('cost_high') * 1_000_000 + sums.pop('cost_low')
-    sums['list_cost'] = sums.pop('list_cost_high') * 1_000_000 + sums.pop('list_cost_low')
-    if not sums.pop('reasoning_said') and sums['calls']:
-        sums['reasoning_tokens'] = None
-    return sums
+    values: dict[str, Any] = dict(zip(SUMS, totals, strict=True))
+    said = values.pop('reasoning_said')
+    if not said and values['calls']:
+        values['reasoning_tokens'] = None
+    for money in ('cost', 'list_cost'):
+        values[money] = values.pop(f'{money}_high') * 1_000_000 + values.pop(f'{money}_low')
+    return values
 
 
 def _select(
@@ -141,12 +108,11 @@ def statement(db: sqlite3.Connection, query: Query, part: Part) -> tuple[str | N
     wanted, arguments = conditions(db, query, part)
     if wanted is None:
         return None, []
-    sums = [f'sum({name})' for name in SUMS] if part.daily else list(SUMS.values())
+    sums = [f'sum({name})' for name in SUMS] if part.summed else list(SUMS.values())
     chosen = ', '.join([_is_here(db), *columns, *sums])
-    table = 'daily' if part.daily else 'entry'
     filters = f'WHERE {" AND ".join(wanted)}' if wanted else ''
     groups = ', '.join(str(number) for number in range(1, len(columns) + 2))
-    return f'SELECT {chosen} FROM {table} e {filters} GROUP BY {groups}', arguments  # noqa: S608
+    return f'SELECT {chosen} FROM {part.table} e {filters} GROUP BY {groups}', arguments  # noqa: S608
 
 
 def conditions(
@@ -165,11 +131,11 @@ def conditions(
 
 def _column(key: Key, part: Part) -> str:
     if key.name in DAYS:
-        return 'e.day' if part.daily else _floor('e.time', DAY_US)
+        return 'e.day' if part.summed else _floor('e.time', DAY_US)
     if key.name == 'hour':
         return _floor('e.time', _HOUR_US)
     # The plus keeps an index from being used for grouping: it makes a scan 1.8 times slower.
-    return key.sql if part.daily or not key.sql.startswith('e.') else f'+{key.sql}'
+    return key.sql if part.summed or not key.sql.startswith('e.') else f'+{key.sql}'
 
 
 def _floor(column: str, unit: int) -> str:
@@ -178,7 +144,7 @@ def _floor(column: str, unit: int) -> str:
 
 
 def _bounds(db: sqlite3.Connection, part: Part) -> tuple[list[str], list[object]]:
-    column = 'e.day' if part.daily else 'e.time' if _is_narrow(db, part) else '+e.time'
+    column = 'e.day' if part.summed else 'e.time' if _is_narrow(db, part) else '+e.time'
     bounds = [(f'{column} >= ?', part.since), (f'{column} < ?', part.until)]
     given = [(sql, bound) for sql, bound in bounds if bound is not None]
     return [sql for sql, _ in given], [bound for _, bound in given]
@@ -246,7 +212,7 @@ def _reader(db: sqlite3.Connection, key: Key) -> Callable[[Any], str | None]:
         unit = _HOUR_US if key.name == 'hour' else DAY_US
         form = {'day': '%Y-%m-%d', 'month': '%Y-%m', 'year': '%Y', 'hour': '%Y-%m-%dT%H:00Z'}
         shown = form[key.name]
-        return lambda n: datetime.fromtimestamp(n * unit // 1_000_000, UTC).strftime(shown)
+        return lambda n: moment(n * unit).strftime(shown)
     if key.kind is not None:
         names = dict(db.execute('SELECT id, value FROM dim WHERE kind = ?', (key.kind,)))
         return names.get

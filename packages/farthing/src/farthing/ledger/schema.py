@@ -1,8 +1,8 @@
 """The SQLite schema, as numbered steps: step n leads from version n to version n + 1.
 
 A step is never changed once released; a new one is added. `entry`, `decision`, `outcome` and
-`loss` only grow. Repeated texts are numbers of `dim`, where 0 stands for unknown. `daily` sums
-`entry` and is written in the same transaction.
+`loss` only grow. Repeated texts are numbers of `dim`, where 0 stands for unknown. `daily`
+and `monthly` sum `entry` and are written in the same transaction.
 """
 
 from farthing.ledger.record import COUNTS, DIMENSIONS, TEXTS
@@ -11,6 +11,11 @@ APPLICATION_ID = 0x46525448  # `FRTH`: tells a ledger from any other SQLite file
 
 ROLLUP_KEYS = ('tenant', 'task', 'model', 'call_type', 'tier', 'status', 'endpoint')
 DAY_US = 86_400_000_000
+
+# The day of an entry, downwards also before 1970: SQLite's division goes towards zero.
+DAY = f'(time / {DAY_US} - (time % {DAY_US} < 0))'
+# The first day of the month of a day.
+MONTH = "(strftime('%s', day * 86400, 'unixepoch', 'start of month') / 86400)"
 
 
 def _known(what: str) -> str:
@@ -76,14 +81,18 @@ CREATE TABLE entry (
 ) STRICT
 """
 
-_DAILY = f"""
-CREATE TABLE daily (
-    day INTEGER NOT NULL,       -- days since 1970 in UTC
-    {', '.join(f'{name} INTEGER NOT NULL' for name in ROLLUP_KEYS)},
-    {', '.join(f'{name} INTEGER NOT NULL' for name in SUMS)},
-    PRIMARY KEY (day, {', '.join(ROLLUP_KEYS)})
-) STRICT, WITHOUT ROWID
-"""
+
+def rollup_table(name: str) -> str:
+    """A table of sums by day and the rollup's keys, in SQL."""
+    return f"""
+    CREATE TABLE {name} (
+        day INTEGER NOT NULL,   -- days since 1970 in UTC; in `monthly` the month's first
+        {', '.join(f'{key} INTEGER NOT NULL' for key in ROLLUP_KEYS)},
+        {', '.join(f'{sum_} INTEGER NOT NULL' for sum_ in SUMS)},
+        PRIMARY KEY (day, {', '.join(ROLLUP_KEYS)})
+    ) STRICT, WITHOUT ROWID
+    """
+
 
 _GROWING = ('entry', 'decision', 'outcome', 'loss')
 
@@ -97,7 +106,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         'CREATE INDEX entry_time ON entry (time)',
         'CREATE INDEX entry_session ON entry (session) WHERE session IS NOT NULL',
         'CREATE INDEX entry_corrects ON entry (corrects) WHERE corrects IS NOT NULL',
-        _DAILY,
+        rollup_table('daily'),
+        rollup_table('monthly'),
         """CREATE TABLE decision (
             id TEXT PRIMARY KEY, entry_id TEXT NOT NULL, time INTEGER NOT NULL,
             lever TEXT NOT NULL, policy TEXT NOT NULL, version TEXT NOT NULL,

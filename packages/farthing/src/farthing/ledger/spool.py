@@ -108,6 +108,15 @@ class Spool:
                     return
                 del self._lost[reason]
 
+    def rescue(self) -> None:
+        """Write the lines of this process's file again where somebody has removed it."""
+        with self._lock:
+            if self._fd is not None and not os.fstat(self._fd).st_nlink:
+                lines = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+                self.rotate()
+                for line in lines.splitlines(keepends=True):
+                    self.append(line)
+
     def rotate(self) -> None:
         """End the file; the next line begins another."""
         with self._lock:

@@ -18,14 +18,21 @@ from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
 
-_READ_WAIT_S = 30.0
+_OLDEST = (3, 37, 0)  # STRICT tables
 
 
 class SQLite:
     """A ledger's SQLite file."""
 
-    def __init__(self, path: Path, *, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_wait_s: float = 30.0,
+        migrations: tuple[tuple[str, ...], ...] = MIGRATIONS,
+    ) -> None:
         self.path = path
+        self._read_wait_s = read_wait_s
         self._migrations = migrations
 
     def exists(self) -> bool:
@@ -73,6 +80,10 @@ class SQLite:
             return _offsets(db)
 
     def _connect(self, options: str, wait_s: float) -> sqlite3.Connection:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise LedgerError(
+                f'Python comes with SQLite {sqlite3.sqlite_version}: a ledger needs 3.37 or newer'
+            )
         db = sqlite3.connect(
             f'{self.path.as_uri()}?{options}',
             uri=True,
@@ -84,7 +95,9 @@ class SQLite:
         return db
 
     def _reader(self) -> sqlite3.Connection:
-        db = self._connect('mode=rw' if os.access(self.path, os.W_OK) else 'mode=ro', _READ_WAIT_S)
+        db = self._connect(
+            'mode=rw' if os.access(self.path, os.W_OK) else 'mode=ro', self._read_wait_s
+        )
         db.execute('PRAGMA query_only = 1')
         try:
             db.execute('SELECT 1 FROM sqlite_master').fetchone()
@@ -95,7 +108,7 @@ class SQLite:
                 raise
             # A folder where the WAL's index cannot be made: without a WAL the file is all there is.
             db.close()
-            db = self._connect('mode=ro&immutable=1', _READ_WAIT_S)
+            db = self._connect('mode=ro&immutable=1', self._read_wait_s)
         return db
 
     def _check(self, db: sqlite3.Connection) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from farthing.ledger.schema import DAY_US, ROLLUP_KEYS, SUMS
+from farthing.ledger.schema import DAY, MONTH, ROLLUP_KEYS, SUMS
 from farthing.ledger.values import Verdict
 
 _SHOWN = 20
@@ -43,18 +43,25 @@ def _file(db: sqlite3.Connection) -> Iterator[str]:
 def _rollup(db: sqlite3.Connection) -> Iterator[str]:
     """Where the rollup differs from the entries, group by group."""
     keys = ', '.join(ROLLUP_KEYS)
-    day = f'time / {DAY_US} - (time % {DAY_US} < 0)'
-    summed = _groups(
-        db,
-        f'SELECT {day} AS day, {keys}, {", ".join(SUMS.values())} FROM entry GROUP BY day, {keys}',  # noqa: S608
+    added = ', '.join(f'sum({name})' for name in SUMS)
+    of_entries = (
+        f'SELECT {DAY} AS day, {keys}, {", ".join(SUMS.values())} FROM entry GROUP BY day, {keys}'  # noqa: S608
     )
-    kept = _groups(db, f'SELECT day, {keys}, {", ".join(SUMS)} FROM daily')  # noqa: S608
+    of_days = f'SELECT {MONTH} AS month, {keys}, {added} FROM daily GROUP BY month, {keys}'  # noqa: S608
+    yield from _compared(db, 'daily', of_entries, 'the entries')
+    yield from _compared(db, 'monthly', of_days, 'the days')
+
+
+def _compared(db: sqlite3.Connection, table: str, sql: str, source: str) -> Iterator[str]:
+    keys = ', '.join(ROLLUP_KEYS)
+    summed = _groups(db, sql)
+    kept = _groups(db, f'SELECT day, {keys}, {", ".join(SUMS)} FROM {table}')  # noqa: S608
     for group in sorted(summed.keys() | kept.keys()):
         have, want = kept.get(group, {}), summed.get(group, {})
         for name in sorted({n for n in (*have, *want) if have.get(n, 0) != want.get(n, 0)}):
             yield (
-                f'the rollup has {name} {have.get(name, 0)} on day {group[0]} for '
-                f'{_named(db, group)}, the entries have {want.get(name, 0)}'
+                f'the {table} rollup has {name} {have.get(name, 0)} on day {group[0]} for '
+                f'{_named(db, group)}, {source} have {want.get(name, 0)}'
             )
 
 
