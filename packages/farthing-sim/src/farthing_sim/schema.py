@@ -11,7 +11,7 @@ from typing import Any
 _QUOTED = re.compile(r'(?<!\w)[\'"`“「]([^\'"`”」\n]{1,200})[\'"`”」](?!\w)')
 _NAME = re.compile(r'(?<![.!?:]\s)(?<!^)\b[A-Z][\w-]+(?:,? [A-Z][\w-]*)*')
 _NUMBER = re.compile(r'(?<![\w.])-?\d+(?:\.\d+)?(?!\w)')
-_IDENTIFIER = re.compile(r'#?\b[A-Za-z]{0,6}-?\d[\w-]*')
+_IDENTIFIER = re.compile(r'(?<![\w.])#?(?:[A-Za-z]{1,6}-?)?\d[\w-]*(?!\.\d|\w)')
 _WORDS_OF_AN_EXCERPT = 12
 _DEEPEST = 5
 """Below this depth optional parts are left out, so that recursive schemas end."""
@@ -50,8 +50,8 @@ class _Maker:
         self.root = root
         self.text = text
         self.quoted: Iterator[str] = iter(_QUOTED.findall(text))
-        self.names: Iterator[str] = iter(_NAME.findall(text))
-        self.identifiers: Iterator[str] = iter(_IDENTIFIER.findall(text))
+        self.names: Iterator[str] = iter(n for n in _NAME.findall(text) if not re.search(r'\d', n))
+        self.identifiers: Iterator[str] = iter(sorted(_IDENTIFIER.findall(text), key=str.isdigit))
         self.numbers: Iterator[str] = iter(_NUMBER.findall(text))
 
     def make(self, schema: Any, *, name: str, depth: int) -> Any:

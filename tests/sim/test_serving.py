@@ -1,0 +1,85 @@
+"""Starting and ending the simulated providers."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import httpx
+import pytest
+
+import farthing_sim
+
+COMMAND = Path(sysconfig.get_path('scripts')) / 'farthing-sim'
+CHAT = {'model': 'gpt-4o', 'messages': [{'role': 'user', 'content': 'Hello'}]}
+KEY = {'authorization': 'Bearer any'}
+
+
+def test_the_command_prints_its_address_and_ends_quietly_when_interrupted():
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [COMMAND, 'serve', '--port', '0'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        url = process.stdout.readline().strip()
+        answer = httpx.post(f'{url}/v1/chat/completions', json=CHAT, headers=KEY)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=10)
+
+    assert 200 == answer.status_code
+    assert (0, '', '') == (process.returncode, output, errors)
+
+
+def test_a_taken_port_is_one_clear_line():
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(  # noqa: S603 - our own command
+            [COMMAND, 'serve', '--port', port], capture_output=True, text=True, check=False
+        )
+
+    assert 1 == done.returncode
+    assert done.stderr.startswith(f'farthing-sim: cannot listen on port {port}: ')
+    assert 1 == done.stderr.count('\n')
+
+
+def test_the_pytest_plugin_loads_no_web_server():
+    program = 'import json, sys, farthing_sim.fixtures; print(json.dumps(list(sys.modules)))'
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True
+    )
+
+    assert not {'uvicorn', 'starlette', 'anyio'} & set(json.loads(done.stdout))
+
+
+def test_ids_are_unique_across_servers_and_resets():
+    ids = []
+    for _ in range(2):
+        with farthing_sim.serving() as sim, httpx.Client(base_url=sim.openai_url) as client:
+            for _ in range(2):
+                ids.append(client.post('/chat/completions', json=CHAT, headers=KEY).json()['id'])
+                sim.reset()
+
+    assert 4 == len(set(ids))
+
+
+def test_a_seed_and_a_clock_make_the_bytes_the_same():
+    answers = []
+    for _ in range(2):
+        with farthing_sim.serving(clock=lambda: 1_700_000_000.0, seed='s') as sim:
+            answer = httpx.post(f'{sim.openai_url}/chat/completions', json=CHAT, headers=KEY)
+            answers.append(answer.content)
+
+    assert answers[0] == answers[1]
+    assert 1_700_000_000 == json.loads(answers[0])['created']
+
+
+@pytest.mark.parametrize(
+    'path', ['/openai/deployments/gpt-4o/chat/completions', '/openai/v1/chat/completions']
+)
+def test_the_paths_of_azure_lead_to_the_same(sim, path):
+    answer = httpx.post(
+        f'{sim.url}{path}?api-version=2026-01-01', json=CHAT, headers={'api-key': 'any'}
+    )
+
+    assert 'gpt-4o' == answer.json()['model']
