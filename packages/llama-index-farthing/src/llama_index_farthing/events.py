@@ -9,12 +9,12 @@ A model's `complete` may call its own `chat`; then both tell of one answer, and 
 is the one that counts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import BoundArguments
 from typing import Any, Protocol
 from uuid import uuid4
 
-from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.events.embedding import (
@@ -31,25 +31,32 @@ from llama_index.core.instrumentation.events.llm import (
     LLMCompletionStartEvent,
 )
 from llama_index.core.instrumentation.span_handlers import NullSpanHandler
+from llama_index.core.llms import LLM
+from llama_index_instrumentation.dispatcher import active_instrument_tags
 from pydantic import PrivateAttr
 
 from farthing.attribution import Attribution
 from farthing.entry import CallType
 from farthing.io.tap import tap
-from farthing.meter import Account, Observed, Run, close, opened, post
+from farthing.meter import Account, Run, close, opened, post, sent
+from farthing.wire.reading import Reading
 from llama_index_farthing.facts import (
     answer_of,
     attribution_of,
     embedded,
     failure_of,
     input_chars,
+    is_model,
     last_text,
     provider_of,
-    tappable,
+    structured,
 )
 
 _WORKFLOW_RUN = 'llamaindex.run_id'
 _STREAMS = ('stream', 'astream')
+_STRUCTURED = frozenset(
+    f'{prefix}structured_predict' for prefix in ('', 'a', 'stream_', 'astream_')
+)
 
 
 class Recipients(Protocol):
@@ -67,28 +74,49 @@ class Call:
 
     Attributes:
         run: The meter's side of it.
-        kind: `chat`, `complete` or `embed`.
-        cached: Whether the model has a cache of embeddings.
-        inner: Calls of models that started inside this one's span.
+        kind: `chat`, `complete`, `embed` or `structured`.
+        model: The object that was called.
+        streams: Whether it hands out its answer piece by piece.
+        inner: Calls of models that were made for this one.
         answered: Whether it ended with an answer.
         last: The latest response of a stream.
     """
 
-    __slots__ = ('answered', 'cached', 'inner', 'kind', 'last', 'run')
+    __slots__ = ('answered', 'inner', 'kind', 'last', 'model', 'run', 'streams')
 
-    def __init__(self, run: Run, kind: str, *, cached: bool) -> None:
+    def __init__(self, run: Run, kind: str, model: object) -> None:
         self.run = run
         self.kind = kind
-        self.cached = cached
+        self.model = model
+        self.streams = run.deferred
         self.inner: list[Call] = []
         self.answered = False
         self.last: ChatResponse | CompletionResponse | None = None
 
-    def only_wraps(self, response_id: str | None) -> bool:
+    def only_wraps(self, reading: Reading | None) -> bool:
         """Whether its answer is the one that a call inside it was posted with."""
         within = [one for one in self.inner if one.answered]
+        if reading is None or reading.usage is None or reading.response_id is None:
+            return bool(within)
         ids = {each for one in within for each in one.run.answer_ids - {one.run.id}}
-        return bool(within) and not (response_id and ids and response_id not in ids)
+        return bool(within) and (not ids or reading.response_id in ids)
+
+    def reads(self, other: 'Call') -> bool:
+        """Whether its stream is made of the `other` one's, which it opened when it was first read.
+
+        That is outside its span, so the order of things must tell: it was there before the other
+        one and has handed out pieces since.
+        """
+        mine, its = self.run, other.run
+        return (
+            self.streams
+            and other.streams
+            and self is not other
+            and self.model is other.model
+            and mine.first_ns is not None
+            and mine.started_ns < its.started_ns < mine.first_ns
+            and mine.text() == its.text()
+        )
 
 
 class Calls:
@@ -111,17 +139,45 @@ class Calls:
             if all(one.run.closed for one in calls):
                 self._calls.pop(span_id, None)
 
-    def entered(self, span_id: str, parent_id: str | None, instance: object) -> None:
-        """A span has started."""
-        self._spans[span_id] = (parent_id, instance)
+    def entered(
+        self, span_id: str, parent_id: str | None, instance: object, arguments: BoundArguments
+    ) -> None:
+        """A span has started.
 
-    def left(self, span_id: str) -> None:
+        Some models send a request of their own for structured output and tell of it by no event.
+        """
+        self._spans[span_id] = (parent_id, instance)
+        if not (_method(span_id) in _STRUCTURED and isinstance(instance, LLM)):
+            return
+
+        def messages() -> list[ChatMessage]:
+            given = arguments.arguments
+            return list(given['prompt'].format_messages(**given.get('prompt_args', {})))
+
+        self._start(
+            span_id,
+            active_instrument_tags.get(),
+            'structured',
+            instance.metadata.model_name,
+            text=lambda: last_text(messages()),
+            chars=lambda: input_chars(messages(), {}),
+        )
+
+    def left(self, span_id: str, result: object = None) -> None:
         """A span has ended; a stream that it returned may still run."""
         self._spans.pop(span_id, None)
+        call = self._taken(span_id, 'structured')
+        if call is None:
+            return
+        call.answered = call.run.seen or any(one.answered for one in call.inner)
+        if not close(call.run) or call.answered or call.run.tapped or not is_model(result):
+            return
+        call.answered = True
+        post(call.run.accounts, structured(call.run, result))
 
     def dropped(self, span_id: str, error: BaseException | None) -> None:
         """A span has failed, and with it the calls in it that have not ended."""
-        self.left(span_id)
+        self._spans.pop(span_id, None)
         for call in self._calls.pop(span_id, ()):
             self._fail(call, error)
 
@@ -129,9 +185,10 @@ class Calls:
         """A chat call starts."""
         messages, options = event.messages, event.additional_kwargs
         self._start(
-            event,
+            event.span_id,
+            event.tags,
             'chat',
-            event.model_dict,
+            event.model_dict.get('model_name'),
             text=lambda: last_text(messages),
             chars=lambda: input_chars(messages, options),
         )
@@ -140,19 +197,42 @@ class Calls:
         """A completion starts."""
         prompt = event.prompt
         self._start(
-            event, 'complete', event.model_dict, text=lambda: prompt, chars=lambda: len(prompt)
+            event.span_id,
+            event.tags,
+            'complete',
+            event.model_dict.get('model_name'),
+            text=lambda: prompt,
+            chars=lambda: len(prompt),
         )
 
     def embed(self, event: EmbeddingStartEvent) -> None:
         """A request for embeddings starts; its texts are told when it ends."""
-        self._start(event, 'embed', event.model_dict, call_type='embeddings')
+        model = event.model_dict.get('model_name')
+        self._start(event.span_id, event.tags, 'embed', model, call_type='embeddings')
 
     def progress(self, event: LLMChatInProgressEvent | LLMCompletionInProgressEvent) -> None:
         """A stream has handed out a piece; each response holds the whole text up to there."""
         for call in self._calls.get(event.span_id or '', ()):
             if call.run.first_ns is None:
-                call.run.touch()
+                self._begun(call)
             call.last = event.response
+
+    def _begun(self, call: Call) -> None:
+        """The first piece of a stream has come, so the latest request sent here was its own.
+
+        Where several streams ask the same for the same people, only now it is known which of
+        them sent it.
+        """
+        mine, its = call.run, sent()
+        if its is not None and call.streams and not mine.claims and its.first_ns is None:
+            for other in self._open():
+                if other.run is its and other.streams and its.text() == mine.text():
+                    call.run, other.run = its, mine
+                    break
+        call.run.touch()
+
+    def _open(self) -> list[Call]:
+        return [one for calls in list(self._calls.values()) for one in calls]
 
     def chat_ended(self, event: LLMChatEndEvent) -> None:
         """A chat call has ended."""
@@ -164,11 +244,11 @@ class Calls:
 
     def embed_ended(self, event: EmbeddingEndEvent) -> None:
         """A request for embeddings has ended."""
-        call = self._taken(event, 'embed')
+        call = self._taken(event.span_id, 'embed')
         if call is None or not close(call.run) or call.run.seen:
             return
         # No request has left although the tap stands in its way: the model's cache answered.
-        cached = call.cached and tap.installed and tappable(call.run)
+        cached = call.run.tapped and bool(getattr(call.model, 'embeddings_cache', None))
         post(call.run.accounts, embedded(call.run, event.chunks, cached=cached))
 
     def broke(self, event: ExceptionEvent) -> None:
@@ -178,9 +258,10 @@ class Calls:
 
     def _start(
         self,
-        event: BaseEvent,
+        span: str | None,
+        tags: Mapping[str, Any],
         kind: str,
-        model: dict[str, Any],
+        model: str | None,
         *,
         call_type: CallType = 'chat',
         text: Callable[[], str] = str,
@@ -189,23 +270,24 @@ class Calls:
         accounts = self._to.accounts()
         if not accounts:
             return
-        span_id = event.span_id or ''
+        span_id = span or ''
         instance, outer, root = self._around(span_id)
         provider = provider_of(instance)
         run = Run(
             str(uuid4()),
-            parent_id=event.tags.get(_WORKFLOW_RUN) or root,
-            who=attribution_of(event.tags, self._to.outer()),
+            parent_id=tags.get(_WORKFLOW_RUN) or root,
+            who=attribution_of(tags, self._to.outer()),
             account=accounts[0],
             provider=provider,
-            model=model.get('model_name'),
+            tapped=tap.sees(provider),
+            model=model,
             call_type=call_type,
             text=text,
             input_chars=chars,
-            deferred=span_id.partition('.')[2].startswith(_STREAMS),
+            deferred=kind != 'structured' and _method(span_id).startswith(_STREAMS),
         )
         run.accounts += [one for one in accounts[1:] if one not in run.accounts]
-        call = Call(run, kind, cached=bool(getattr(instance, 'embeddings_cache', None)))
+        call = Call(run, kind, instance)
         if outer is not None:
             outer.inner.append(call)
             outer.run.deferred = False
@@ -225,10 +307,12 @@ class Calls:
             parent = self._spans.get(parent, (None, None))[0]
         return instance, outer, root
 
-    def _taken(self, event: BaseEvent, kind: str) -> Call | None:
-        """The oldest open call of that kind in the event's span."""
-        span_id = event.span_id or ''
-        calls = self._calls.get(span_id, [])
+    def _taken(self, span: str | None, kind: str) -> Call | None:
+        """The oldest open call of that kind in a span."""
+        span_id = span or ''
+        calls = self._calls.get(span_id)
+        if calls is None:
+            return None
         call = next((one for one in calls if one.kind == kind), None)
         if call is not None:
             calls.remove(call)
@@ -239,28 +323,38 @@ class Calls:
     def _end(
         self, event: BaseEvent, kind: str, response: ChatResponse | CompletionResponse | None
     ) -> None:
-        call = self._taken(event, kind)
+        call = self._taken(event.span_id, kind)
         if call is None:
             return
         call.answered = True
         run = call.run
+        if call.streams:
+            for other in self._open():
+                if other.reads(call):
+                    other.inner.append(call)
         if not close(run) or run.seen:
             return
         seen = answer_of(run, response or call.last)
-        response_id = seen.reading.response_id if seen.reading else None
-        if call.only_wraps(response_id):
+        reading = seen.reading if seen.usage_source == 'reported' else None
+        if call.only_wraps(reading):
             run.answer_ids |= {each for one in call.inner for each in one.run.answer_ids}
             return
-        run.answer_ids |= {run.id, response_id or run.id}
+        run.answer_ids |= {run.id, (reading and reading.response_id) or run.id}
         post(run.accounts, seen)
 
     def _fail(self, call: Call, error: BaseException | None) -> None:
         run = call.run
-        if close(run) and not run.seen and not call.inner:
-            post(run.accounts, self._failure(call, error))
+        if not close(run):
+            return
+        if run.seen:
+            run.leave(error)
+        elif not call.inner:
+            post(run.accounts, failure_of(run, error, call.last))
 
-    def _failure(self, call: Call, error: BaseException | None) -> Observed:
-        return failure_of(call.run, error, call.last, tapped=tap.installed)
+
+def _method(span_id: str) -> str:
+    """The method that a span is of: LlamaIndex calls it `Class.method-<uuid>`."""
+    return span_id.partition('.')[2].partition('-')[0]
 
 
 class Events(BaseEventHandler):
@@ -317,18 +411,25 @@ class Spans(NullSpanHandler):
     def span_enter(
         self,
         id_: str,
-        bound_args: BoundArguments,  # noqa: ARG002 - LlamaIndex's signature
+        bound_args: BoundArguments,
         instance: Any | None = None,
         parent_id: str | None = None,
         tags: dict[str, Any] | None = None,  # noqa: ARG002 - LlamaIndex's signature
         **_: Any,
     ) -> None:
         """A span has started."""
-        self._calls.entered(id_, parent_id, instance)
+        self._safely(self._calls.entered, id_, parent_id, instance, bound_args)
 
-    def span_exit(self, id_: str, *_: Any, **__: Any) -> None:
+    def span_exit(
+        self,
+        id_: str,
+        bound_args: BoundArguments,  # noqa: ARG002 - LlamaIndex's signature
+        instance: Any | None = None,  # noqa: ARG002 - LlamaIndex's signature
+        result: Any | None = None,
+        **_: Any,
+    ) -> None:
         """A span has ended."""
-        self._calls.left(id_)
+        self._safely(self._calls.left, id_, result)
 
     def span_drop(
         self,
@@ -339,7 +440,10 @@ class Spans(NullSpanHandler):
         **_: Any,
     ) -> None:
         """A span has failed."""
+        self._safely(self._calls.dropped, id_, err)
+
+    def _safely(self, step: Callable[..., None], *facts: Any) -> None:
         try:
-            self._calls.dropped(id_, err)
+            step(*facts)
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
             self._calls.lose(error)

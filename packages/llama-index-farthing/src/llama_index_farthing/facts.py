@@ -3,7 +3,7 @@
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -12,6 +12,7 @@ from llama_index.core.base.llms.types import (
     MessageRole,
     TextBlock,
 )
+from pydantic import BaseModel
 
 from farthing.attribution import Attribution, narrowed
 from farthing.entry import EntryStatus
@@ -36,7 +37,6 @@ _PROVIDERS = {
 }
 # One integration serves several providers; its client tells which.
 _CLIENTS = {'AnthropicBedrock': 'aws-bedrock', 'AnthropicVertex': 'google-vertex'}
-_SDK_OVER_HTTP = frozenset({'anthropic', 'azure', 'openai'})
 _INTEGRATION_DEPTH = 3
 _FIRST_ERROR_STATUS = 400
 
@@ -72,11 +72,6 @@ def provider_of(model: object) -> str | None:
     return None
 
 
-def tappable(run: Run) -> bool:
-    """Whether each call of the run's provider is an HTTP request that a tap sees."""
-    return run.provider in _SDK_OVER_HTTP
-
-
 def last_text(messages: Sequence[ChatMessage]) -> str:
     """The text of the last user message that has one, as the tap reads it from the request."""
     for message in reversed(messages):
@@ -108,9 +103,7 @@ def answer_of(run: Run, response: Response) -> Observed:
     return observed(run, reading)
 
 
-def failure_of(
-    run: Run, error: BaseException | None, response: Response, *, tapped: bool
-) -> Observed:
+def failure_of(run: Run, error: BaseException | None, response: Response) -> Observed:
     """What is known of a run that failed or was left, and that the tap has not seen."""
     if isinstance(error, (GeneratorExit, CancelledError, KeyboardInterrupt)):
         return observed(
@@ -126,7 +119,7 @@ def failure_of(
         run,
         None,
         status='error',
-        billed=not (refused or (tapped and tappable(run))),
+        billed=not (refused or run.tapped),
         error=f'http_{status}' if refused else type(error).__name__,
     )
 
@@ -141,6 +134,20 @@ def embedded(run: Run, chunks: Sequence[str], *, cached: bool) -> Observed:
         billed=not cached,
         estimated=True,
     )
+
+
+def is_model(result: object) -> TypeGuard[BaseModel]:
+    """Whether a call for structured output has ended with one; a stream has not ended yet."""
+    return isinstance(result, BaseModel)
+
+
+def structured(run: Run, result: BaseModel) -> Observed:
+    """A structured answer that neither the tap nor an event told of."""
+    usage = Usage(
+        input_tokens=tokens(run.input_chars()),
+        output_tokens=tokens(len(result.model_dump_json())),
+    )
+    return observed(run, Reading(usage=usage), estimated=True)
 
 
 def _estimated(run: Run, reading: Reading, response: Response) -> Reading:

@@ -3,7 +3,7 @@
 from farthing.meter.account import Account, ambient, post
 from farthing.meter.meter import Meter
 from farthing.meter.observed import Observed
-from farthing.meter.runs import Run, claim, close, find, in_run, opened
+from farthing.meter.runs import Run, claim, close, find, in_run, opened, sent
 from farthing.meter.spend import Spend
 from farthing.meter.sweep import sweep
 
@@ -20,5 +20,6 @@ __all__ = [
     'in_run',
     'opened',
     'post',
+    'sent',
     'sweep',
 ]

@@ -140,6 +140,7 @@ class Run:
 
 
 _here: ContextVar[tuple[Run, ...]] = ContextVar('farthing_runs', default=())
+_sent: ContextVar[Run | None] = ContextVar('farthing_sent', default=None)
 _open: dict[str, Run] = {}
 
 
@@ -175,6 +176,24 @@ def still_open() -> list[Run]:
 
 def claim(text: Callable[[], str], call_type: CallType = 'chat') -> Run | None:
     """The run that a request leaving this context belongs to; `text` is its last user text."""
+    run = _claimed(text, call_type)
+    _sent.set(run)
+    return run
+
+
+def sent() -> Run | None:
+    """The run of the latest request that left this context."""
+    return _sent.get()
+
+
+def in_run() -> bool:
+    """Whether this code runs inside an open run, or one waits that may send from anywhere."""
+    if any(not run.closed for run in _here.get()):
+        return True
+    return any(run.deferred and not run.claims for run in still_open())
+
+
+def _claimed(text: Callable[[], str], call_type: CallType) -> Run | None:
     runs = [r for r in _here.get() if not r.closed and r.call_type == call_type]
     if not runs:
         elsewhere = [
@@ -196,11 +215,6 @@ def claim(text: Callable[[], str], call_type: CallType = 'chat') -> Run | None:
             return _claimed_by_text(group, text())
     last.claims += 1
     return last
-
-
-def in_run() -> bool:
-    """Whether this code runs inside an open run."""
-    return any(not run.closed for run in _here.get())
 
 
 def _siblings(one: Run, other: Run) -> bool:
