@@ -73,13 +73,14 @@ class Verbs(click.Group):
             raise Refusal(path, str(error)) from error
 
     def main(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,  # noqa: ARG002 - the same name however it is started
+        **extra: Any,
     ) -> None:
         """Run the command line and exit."""
         extra['standalone_mode'] = False
-        sys.exit(
-            _exit_code(lambda: super(Verbs, self).main(args, prog_name or 'farthing', **extra))
-        )
+        sys.exit(_exit_code(lambda: super(Verbs, self).main(args, 'farthing', **extra)))
 
 
 def _exit_code(run: Callable[[], object]) -> int:
