@@ -1,6 +1,8 @@
 """Moving spools into the ledger: exactly once, by one drainer at a time."""
 
+import math
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,13 +26,17 @@ def pending(folder: Path, offsets: Mapping[str, int]) -> bool:
     return False
 
 
-def drain(engine: Engine, folder: Path, *, wait_s: float) -> None:
+def drain(engine: Engine, folder: Path, *, wait_s: float, limit_s: float = math.inf) -> bool:
     """Store every whole line of every spool, and remove the spools of the dead.
 
     Args:
         engine: The ledger's database.
         folder: Where its spools are.
         wait_s: How long to wait for another drainer, and for another program's lock.
+        limit_s: Stop after the batch that takes longer, so that others get their turn.
+
+    Returns:
+        Whether every spool was read to its end.
 
     Raises:
         LedgerError: The ledger or its folder cannot be used now; what waits there stays.
@@ -41,7 +47,7 @@ def drain(engine: Engine, folder: Path, *, wait_s: float) -> None:
             locked(folder / _LOCK, wait_s=wait_s),
             engine.writing(wait_s=wait_s) as writer,
         ):
-            _drain_all(writer, folder)
+            return _drain_all(writer, folder, time.monotonic() + limit_s)
     except LedgerError:
         raise
     except OSError as error:
@@ -51,7 +57,7 @@ def drain(engine: Engine, folder: Path, *, wait_s: float) -> None:
         ) from error
 
 
-def _drain_all(writer: Writer, folder: Path) -> None:
+def _drain_all(writer: Writer, folder: Path, deadline: float) -> bool:
     offsets = writer.offsets()
     names = spool.names(folder)
     gone = [name for name in offsets if name not in names]
@@ -63,7 +69,7 @@ def _drain_all(writer: Writer, folder: Path) -> None:
             passed_over = error  # another user's: the others are drained all the same
             continue
         try:
-            if _drain_one(writer, fd, name, offsets.get(name, 0)):
+            if _drain_one(writer, fd, name, offsets.get(name, 0), deadline):
                 (folder / name).unlink()
                 gone.append(name)
         except LedgerVersion as error:
@@ -74,13 +80,16 @@ def _drain_all(writer: Writer, folder: Path) -> None:
         writer.forget(gone)
     if passed_over is not None:
         raise passed_over
+    return time.monotonic() < deadline
 
 
-def _drain_one(writer: Writer, fd: int, name: str, offset: int) -> bool:
+def _drain_one(writer: Writer, fd: int, name: str, offset: int, deadline: float) -> bool:
     """Store the file's lines from `offset` on; whether the file is spent."""
     for chunk in spool.chunks(fd, offset):
         writer.take(chunk, spool=name)
         offset = chunk.end
+        if time.monotonic() >= deadline:
+            return False
     if not try_lock(fd):
         return False
     # Its owner is dead or has let go of it; it may have written since we looked.

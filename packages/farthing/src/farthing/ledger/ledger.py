@@ -1,6 +1,7 @@
 """The ledger: post on one side, report on the other."""
 
 import atexit
+import math
 import os
 import sys
 import threading
@@ -23,7 +24,8 @@ from farthing.ledger.values import Booked, Report, Verdict
 Durability = Literal['process', 'fsync']
 
 _INTERVAL_S = 2.0
-_BACKGROUND_WAIT_S = 1.0
+_BACKGROUND_S = 1.0
+_PAUSE_S = 0.01  # between two drains, for others to get their turn
 _WAIT_S = 30.0
 _EXIT_WAIT_S = 2.0
 _ROTATE_BYTES = 1 << 20
@@ -167,18 +169,7 @@ class Ledger:
             LedgerVersion: The ledger is newer than this farthing.
             LedgerError: It cannot be read or written for another reason.
         """
-        wait_s = self._wait_s if wait_s is None else wait_s
-        self._spool.rescue()
-        self._spool.retry(now=True)
-        drains = self._draining
-        if not drains.acquire(timeout=wait_s):
-            raise LedgerBusy(f'another thread still drains into {self.url} after {wait_s:g} s')
-        try:
-            draining.drain(self._engine, self.folder, wait_s=wait_s)
-        finally:
-            drains.release()
-        if self._spool.size() > _ROTATE_BYTES:
-            self._spool.rotate()
+        self._drain(wait_s=self._wait_s if wait_s is None else wait_s, limit_s=math.inf)
 
     def report(
         self,
@@ -238,7 +229,7 @@ class Ledger:
         return self._engine.verify()
 
     def close(self) -> None:
-        """Move what waits into the database, within two seconds, and let go of the files.
+        """Move what waits into the database, for two seconds at most, and let go of the files.
 
         Never raises: what could not be moved stays in the spool for whoever opens the ledger
         next, and what could not even be spooled is printed. A later post opens it again.
@@ -252,7 +243,7 @@ class Ledger:
         self._spool.rotate()
         try:
             if posted:
-                self.flush(wait_s=_EXIT_WAIT_S)
+                self._drain(wait_s=_EXIT_WAIT_S, limit_s=_EXIT_WAIT_S)
         except LedgerError as error:
             _tell(f'{error}; posted entries wait in {self.folder}')
         if self._spool.unsaved:
@@ -306,13 +297,15 @@ class Ledger:
 
     def _write(self, stop: threading.Event, wake: threading.Event) -> None:
         """Drain some seconds after a post, until stopped."""
+        done = True
         while True:
             wake.wait()
-            if stop.wait(self._interval_s):
+            if stop.wait(self._interval_s if done else _PAUSE_S):
                 return
             wake.clear()
+            done = True
             try:
-                self.flush(wait_s=_BACKGROUND_WAIT_S)
+                done = self._drain(wait_s=_BACKGROUND_S, limit_s=_BACKGROUND_S)
             except LedgerBusy:
                 wake.set()
             except Exception as error:  # noqa: BLE001 - told, and tried again: posts go on
@@ -320,8 +313,22 @@ class Ledger:
                 if not self._drain_warned:
                     self._drain_warned = True
                     warn(f'{error}; entries stay in {self.folder} until then')
-            if self._spool.unsaved:
+            if self._spool.unsaved or not done:
                 wake.set()
+
+    def _drain(self, *, wait_s: float, limit_s: float) -> bool:
+        self._spool.rescue()
+        self._spool.retry(now=True)
+        drains = self._draining
+        if not drains.acquire(timeout=wait_s):
+            raise LedgerBusy(f'another thread still drains into {self.url} after {wait_s:g} s')
+        try:
+            done = draining.drain(self._engine, self.folder, wait_s=wait_s, limit_s=limit_s)
+        finally:
+            drains.release()
+        if self._spool.size() > _ROTATE_BYTES:
+            self._spool.rotate()
+        return done
 
     def _catch_up(self) -> None:
         self._spool.retry(now=True)
