@@ -5,7 +5,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-MODEL = 'claude-sonnet-4-5'
+MODEL = 'claude-sonnet-4-6'
 HELLO = [{'role': 'user', 'content': 'Hello'}]
 WEATHER = {
     'name': 'get_weather',

@@ -40,7 +40,7 @@ class TestIntegration(ChatModelIntegrationTests):
     supports_pdf_tool_message = True
     supports_anthropic_inputs = True
     supports_model_override = True
-    model_override_value = 'claude-sonnet-4-5-20250929'
+    model_override_value = 'claude-sonnet-4-6'
     supported_usage_metadata_details = {  # noqa: RUF012 - the suite's form
         'invoke': ['reasoning_output'],
         'stream': ['reasoning_output'],
