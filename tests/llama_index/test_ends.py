@@ -191,9 +191,9 @@ def test_a_stream_that_was_never_read_costs_nothing(openai, sim, installed, post
 
 @pytest.mark.parametrize('read_in_a_thread', [True, False])
 def test_an_address_that_nobody_listed_is_read_inside_a_call(
-    llm, ledger: Ledger, posted, billed, read_in_a_thread
+    llm, ledger: Ledger, posted, billed, read_in_a_thread, monkeypatch
 ) -> None:
-    tap.endpoints._listed = {}
+    monkeypatch.setattr(tap.endpoints, '_listed', {})
     installed = llama_index_farthing.install(ledger)
     try:
         stream = llm.stream_chat(_HELLO)

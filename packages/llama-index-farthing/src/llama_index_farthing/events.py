@@ -348,7 +348,8 @@ class Calls:
             return
         if run.seen:
             run.leave(error)
-        elif not call.inner:
+        elif not call.inner and not (run.tapped and call.kind == 'embed'):
+            # Batches of embeddings start together; one that fails keeps others from being sent.
             post(run.accounts, failure_of(run, error, call.last))
 
 

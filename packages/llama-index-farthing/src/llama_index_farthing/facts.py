@@ -3,6 +3,7 @@
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeGuard
 
 from llama_index.core.base.llms.types import (
@@ -38,6 +39,7 @@ _PROVIDERS = {
 # One integration serves several providers; its client tells which.
 _CLIENTS = {'AnthropicBedrock': 'aws-bedrock', 'AnthropicVertex': 'google-vertex'}
 _INTEGRATION_DEPTH = 3
+_WHO = ('tenant', 'task', 'session')
 _FIRST_ERROR_STATUS = 400
 
 
@@ -46,24 +48,21 @@ def attribution_of(tags: Mapping[str, Any], outer: Attribution) -> Attribution:
 
     Other tags are not read: workflows put summaries of the user's texts among them.
     """
-    return narrowed(
-        outer,
-        tenant=_name(tags.get('tenant')),
-        task=_name(tags.get('task')),
-        session=_name(tags.get('session')),
-    )
-
-
-def _name(value: object) -> str | None:
-    return None if value is None or value == '' else str(value)
+    tenant, task, session = (str(tags.get(name) or '') or None for name in _WHO)
+    if tenant is task is session is None:
+        return outer
+    return narrowed(outer, tenant=tenant, task=task, session=session)
 
 
 def provider_of(model: object) -> str | None:
     """Who bills the calls of an LLM or embedding model; `None` where its class does not say."""
     client = type(getattr(model, '_client', None)).__name__
-    if client in _CLIENTS:
-        return _CLIENTS[client]
-    for base in type(model).__mro__:
+    return _CLIENTS.get(client) or _integration(type(model).__mro__)
+
+
+@cache
+def _integration(bases: tuple[type, ...]) -> str | None:
+    for base in bases:
         parts = base.__module__.split('.')
         if parts[0] == 'llama_index' and len(parts) >= _INTEGRATION_DEPTH:
             if parts[1] not in {'llms', 'embeddings'}:
@@ -94,8 +93,9 @@ def answer_of(run: Run, response: Response) -> Observed:
         **(message.additional_kwargs if message else {}),
         **(response.additional_kwargs if response else {}),
     }
+    raw = response.raw if response else None
     try:
-        reading = wire.answer(response.raw if response else None, extra)
+        reading = Reading(usage=None) if raw is None and not extra else wire.answer(raw, extra)
     except UsageError:
         return observed(run, Reading(usage=None), error='UsageError')
     if reading.usage is None:
