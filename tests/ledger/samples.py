@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from farthing.attribution import Attribution
-from farthing.entry import Correction, Entry
+from farthing.entry import Correction, Decision, Entry
 from farthing.prices.quote import Line, Quote
 from farthing.usage import Usage
 
@@ -53,4 +53,17 @@ def correction(number: int, *, rate: int, book: str = '2026-11-23') -> Correctio
         reason='reprice',
         quote=new,
         list_cost=new.cost,
+    )
+
+
+def decision(lever: str = 'routing') -> Decision:
+    return Decision(
+        entry_id='anthropic:msg_1',
+        time=START,
+        lever=lever,
+        policy='p',
+        version='1',
+        chosen='small',
+        reason='short',
+        facts={'words': 3},
     )

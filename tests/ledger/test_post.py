@@ -12,17 +12,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farthing.attribution import Attribution
-from farthing.entry import Decision, Entry, Outcome
+from farthing.entry import Entry, Outcome
 from farthing.errors import EntryError
 from farthing.ledger import Ledger, LedgerWarning
 from farthing.prices.quote import Line, Quote
 from farthing.usage import Usage
 
-from .samples import START, correction, entry, quote
+from .samples import START, correction, decision, entry, quote
 
 
 def test_an_entry_comes_back_as_it_was_posted(ledger) -> None:
@@ -111,9 +111,7 @@ def entries(draw: st.DrawFn) -> Entry:
 ROLLUP_BY = ['tenant', 'task', 'model', 'call_type', 'tier', 'status', 'endpoint']
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None)
 @given(first=st.lists(entries(), max_size=12), more=st.lists(entries(), max_size=6), data=st.data())
 def test_rollup_equals_scan_and_posting_twice_changes_nothing(
     tmp_path_factory, first, more, data
@@ -246,18 +244,7 @@ def test_decisions_and_outcomes_are_keys_and_never_double_a_call(ledger) -> None
     ledger.post(entry(1, run_id='r'))
     ledger.post(entry(2))
     for lever in ('routing', 'caching'):
-        ledger.post_decision(
-            Decision(
-                entry_id='anthropic:msg_1',
-                time=START,
-                lever=lever,
-                policy='p',
-                version='1',
-                chosen='small',
-                reason='short',
-                facts={'words': 3},
-            )
-        )
+        ledger.post_decision(decision(lever))
     ledger.post_outcome(Outcome(run_id='r', score=Decimal('0.75'), source='judge', time=START))
 
     rows = ledger.report(by='lever,chosen,outcome_score').rows
@@ -374,14 +361,13 @@ if child:
 """
 
 
-def run(code: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own code
         [sys.executable, '-c', code, *map(str, arguments), str(Path(__file__).parent)],
         check=False,
         capture_output=True,
         text=True,
         timeout=120,
-        **options,
     )
 
 

@@ -103,7 +103,8 @@ class SQLite:
             db.execute('SELECT 1 FROM sqlite_master').fetchone()
         except sqlite3.OperationalError as error:
             wal = Path(f'{self.path}-wal')
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or wal.exists():
+            refused = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            if error.sqlite_errorcode & 0xFF not in refused or wal.exists():
                 db.close()
                 raise
             # A folder where the WAL's index cannot be made: without a WAL the file is all there is.
