@@ -74,12 +74,11 @@ class Reply:
 def reply(ask: Ask) -> Reply:
     """Answer an ask: by tool calls where it wants them, else by JSON or prose."""
     calls = _calls(ask)
+    thought = f'The user says: {excerpt(ask.text)}. I answer step by step.'
     search = None if calls or not ask.may_search else _search(ask.text)
     return _measured(
         ask,
-        thinking=f'The user says: {excerpt(ask.text)}. I answer step by step.'
-        if ask.thinks
-        else '',
+        thinking=thought if ask.thinks else '',
         text='' if calls else _written(ask),
         calls=calls,
         search=search,
