@@ -65,8 +65,8 @@ def _desk(stage: Stage) -> Mapping[str, Iterator[tuple[str, Work]]]:
     """Who does what by turns, by task and with a name for the progress bar."""
     haiku = _claude(stage, 'claude-haiku-4-5')
     sonnet = _claude(stage, 'claude-sonnet-4-6')
-    mini = _gpt(stage, 'gpt-5.4-mini')
-    large = _gpt(stage, 'gpt-5.4', use_responses_api=True)
+    mini = _gpt(stage, 'gpt-5-mini')
+    large = _gpt(stage, 'gpt-5', use_responses_api=True)
     tools = [look_up_order, look_up_price]
     claude_agent, gpt_agent = (
         create_agent(model, tools, system_prompt=_RULES) for model in (sonnet, large)

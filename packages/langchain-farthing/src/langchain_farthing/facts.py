@@ -12,6 +12,7 @@ from farthing.entry import EntryStatus
 from farthing.errors import UsageError
 from farthing.estimate import tokens
 from farthing.meter import Observed, Run
+from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire import langchain as wire
 from farthing.wire.reading import Reading
@@ -30,6 +31,8 @@ _PURPOSES = {'summarization': 'summary', 'farthing:classifier': 'routing'}
 _TAGS = {'langgraph_node': 'node', 'lc_agent_name': 'agent'}
 _FIRST_ERROR_STATUS = 400
 _RUN = 'lc_run--'
+# A chat model answers at once; batches are fetched by other means.
+_SYNC = Terms(batch=False)
 
 
 def attribution_of(metadata: Mapping[str, Any], outer: Attribution) -> Attribution:
@@ -141,6 +144,7 @@ def observed(
         model=run.model,
         reading=reading,
         usage_source='estimated' if estimated else 'reported',
+        terms=_SYNC,
         billed=billed,
         call_type=run.call_type,
         status=status,

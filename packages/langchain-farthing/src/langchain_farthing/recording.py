@@ -77,6 +77,7 @@ def recording(
         with attributed(tenant=tenant, task=task, session=session, tags=tags):
             yield one.spend
     finally:
+        tap.release(one)
         _handler.reset(handler)
         ambient.reset(accounts)
 

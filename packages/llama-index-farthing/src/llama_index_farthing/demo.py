@@ -52,8 +52,8 @@ def scene(stage: Stage) -> Iterator[str]:
 def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str, Work]]]:
     """Who does what by turns, by task and with a name for the progress bar."""
     haiku, sonnet = (_claude(stage, name) for name in ('claude-haiku-4-5', 'claude-sonnet-4-6'))
-    nano, mini = (_gpt(stage, name) for name in ('gpt-5.4-nano', 'gpt-5.4-mini'))
-    counted = _gpt(stage, 'gpt-5.4-mini', counted_streams=True)
+    nano, mini = (_gpt(stage, name) for name in ('gpt-5-nano', 'gpt-5-mini'))
+    counted = _gpt(stage, 'gpt-5-mini', counted_streams=True)
     return {
         'triage': cycle((('Claude Haiku', _chat(haiku)), ('GPT nano', nano.complete))),
         'answer': cycle(

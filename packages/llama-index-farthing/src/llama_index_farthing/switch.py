@@ -88,7 +88,7 @@ class _Switch:
             if installed is None:
                 installed = Installed(one, defaults)
             installed._defaults = defaults  # noqa: SLF001 - ours
-            if http_tap and not tap.installed:
+            if http_tap and not self._tapped:
                 tap.install(installed._account)  # noqa: SLF001 - ours
                 self._tapped = True
             self._installed = installed
@@ -100,9 +100,9 @@ class _Switch:
         with self._lock:
             if self._installed is None or installed not in {None, self._installed}:
                 return
-            self._installed = None
+            installed, self._installed = self._installed, None
             if self._tapped:
-                tap.uninstall()
+                tap.release(installed._account)  # noqa: SLF001 - ours
                 self._tapped = False
             self._hang()
 
@@ -213,4 +213,5 @@ def recording(
         with _switch.block(), attributed(tenant=tenant, task=task, session=session, tags=tags):
             yield one.spend
     finally:
+        tap.release(one)
         ambient.reset(accounts)

@@ -16,7 +16,8 @@ from typing import Any
 
 from farthing.io.endpoints import Endpoints
 from farthing.io.exchange import Exchange
-from farthing.meter import Account
+from farthing.meter import Account, Spend
+from farthing.meter.account import Posts
 
 _CLIENTS = ('httpx', 'httpx2')
 # Their SDKs send by these clients alone: where no request was seen, none was sent.
@@ -24,11 +25,20 @@ _PROVIDERS = frozenset({'anthropic', 'openai', 'azure'})
 _ORIGINAL = '__farthing_original__'
 
 
+class _User:
+    """A ledger that the tap was switched on for, and how many times."""
+
+    def __init__(self, meter: Posts) -> None:
+        self.account = Account(meter, Spend())
+        self.times = 0
+
+
 class Tap:
     """What is tapped, and where calls outside any run are posted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._users: dict[int, _User] = {}
         self._default: Account | None = None
         self.endpoints = Endpoints()
 
@@ -41,20 +51,39 @@ class Tap:
         """Whether no call to this provider can be missed."""
         return self.installed and provider in _PROVIDERS
 
-    def install(self, default: Account) -> None:
-        """Switch on; the first caller's account gets the calls that belong to no run."""
+    def install(self, account: Account) -> None:
+        """Switch on for a user; calls that belong to no run go to the first user's ledger."""
         with self._lock:
-            if self._default is None:
-                self._default = default
+            user = self._users.setdefault(id(account.meter), _User(account.meter))
+            user.times += 1
+            self._choose()
             for name in _CLIENTS:
                 module = _installed(name)
                 if module is not None:
                     _wrap(module, self)
 
-    def uninstall(self) -> None:
-        """Switch off and give the clients their own `send` back where nobody wrapped it again."""
+    def release(self, account: Account) -> None:
+        """Take back one `install`; the last one switches the tap off."""
         with self._lock:
-            self._default = None
+            user = self._users.get(id(account.meter))
+            if user is None:
+                return
+            user.times -= 1
+            if not user.times:
+                del self._users[id(account.meter)]
+            self._choose()
+
+    def uninstall(self) -> None:
+        """Switch off for everybody."""
+        with self._lock:
+            self._users.clear()
+            self._choose()
+
+    def _choose(self) -> None:
+        """Take the first user's ledger, or give the clients their own `send` back."""
+        first = next(iter(self._users.values()), None)
+        self._default = first.account if first else None
+        if first is None:
             for name in _CLIENTS:
                 module = sys.modules.get(name)
                 if module is not None:
@@ -74,16 +103,6 @@ class Tap:
 
 tap = Tap()
 """The tap of this process."""
-
-
-def install(default: Account) -> None:
-    """Switch the process's tap on."""
-    tap.install(default)
-
-
-def uninstall() -> None:
-    """Switch the process's tap off."""
-    tap.uninstall()
 
 
 def _installed(name: str) -> ModuleType | None:

@@ -98,7 +98,10 @@ class Meter:
             terms=terms,
         )
         quote, list_cost = self._priced(seen, usage, call)
-        who = narrowed(seen.who, purpose=part.purpose) if part else seen.who
+        said = part or reading
+        # What an answer says of itself, such as `compaction`; else the purpose around the call.
+        purpose = said.purpose if said and said.purpose != 'user' else None
+        who = narrowed(seen.who, purpose=purpose)
         return Entry(
             id=f'{seen.id}#{number}' if number else seen.id,
             time=seen.time,

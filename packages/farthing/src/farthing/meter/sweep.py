@@ -7,6 +7,7 @@ from farthing.estimate import tokens
 from farthing.meter.account import post
 from farthing.meter.observed import Observed
 from farthing.meter.runs import Run, close, still_open
+from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire.reading import Reading
 
@@ -44,6 +45,7 @@ def _abandoned(run: Run) -> Observed:
         model=run.model,
         reading=Reading(usage=usage, complete=False),
         usage_source='estimated',
+        terms=Terms(batch=False),
         call_type=run.call_type,
         status='abandoned',
         run_id=run.id,
