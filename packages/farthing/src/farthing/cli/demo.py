@@ -43,12 +43,12 @@ def command(ledger: str | None, form: str) -> None:
       farthing findings --ledger farthing-demo.db
     """
     scenes = found_scenes()
-    show.print_out(
-        'The providers are simulated on this machine: nothing is billed. The frameworks are real, '
-        'and so are the prices: those of the public lists.',
-        err=form != 'table',
-    )
     with _fresh(ledger) as books:
+        show.print_out(
+            'The providers are simulated on this machine: nothing is billed. The frameworks are '
+            'real, and so are the prices: those of the public lists.',
+            err=form != 'table',
+        )
         _play(scenes, books)
         report = books.report(by=_BY, where={'endpoint_class': 'local'})
         address = books.url

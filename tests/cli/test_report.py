@@ -1,0 +1,134 @@
+import csv
+import io
+import json
+import sqlite3
+
+import pytest
+
+from farthing import Ledger
+from farthing.cli.show import clean
+
+FIGURES = {
+    'calls': 2,
+    'errors': 0,
+    'input_tokens': 2_000,
+    'cache_read_tokens': 0,
+    'cache_write_tokens': 0,
+    'cache_write_5m_tokens': 0,
+    'cache_write_1h_tokens': 0,
+    'cache_write_30m_tokens': 0,
+    'output_tokens': 200,
+    'reasoning_tokens': None,
+    'cost_usd': '0.009',
+    'list_cost_usd': '0.009',
+    'unpriced': 0,
+    'assumed': 0,
+    'estimated': 0,
+}
+
+
+def test_a_report_in_json_is_rows_total_and_lost_with_money_as_strings(run, ledger) -> None:
+    done = run('report', '--by', 'tenant,model', '--format', 'json')
+
+    report = json.loads(done.stdout)
+    assert 0 == done.exit_code
+    assert {'rows', 'total', 'lost'} == report.keys()
+    assert {'tenant': 'acme', 'model': 'claude-sonnet-4-5', **FIGURES} == report['rows'][0]
+    assert 4 == report['total']['calls']
+    assert 1 == report['total']['errors']
+    assert 1 == report['total']['unpriced']
+    assert '0.009' == report['total']['cost_usd']
+    assert 0 == report['lost']
+
+
+def test_a_report_in_csv_has_a_header_and_exact_money(run, ledger) -> None:
+    done = run('report', '--by', 'tenant', '--format', 'csv')
+
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [('acme', '0.009', '1'), ('globex', '0', '0')] == [
+        (row['tenant'], row['cost_usd'], row['unpriced']) for row in rows
+    ]
+
+
+def test_a_table_says_at_least_where_calls_have_no_price(run, ledger) -> None:
+    done = run('report', '--by', 'tenant')
+
+    assert '$0.009' in done.stdout
+    assert 'at least $0.009' in done.stdout
+    assert '1 calls have no price' in done.stdout
+
+
+def test_a_table_says_at_least_where_calls_were_lost(run, ledger) -> None:
+    with Ledger.open(ledger) as books:
+        books.lose('OSError')
+        books.lose('OSError')
+
+    table = run('report', '--by', 'tenant').stdout
+    lost = json.loads(run('report', '--format', 'json').stdout)['lost']
+
+    assert '2 calls could not be recorded' in table
+    assert 'at least $0.009' in table
+    assert 2 == lost
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'calls'),
+    [
+        (('--since', '2026-11-03'), 1),
+        (('--until', '2026-11-03'), 3),
+        (('--since', '2026-11-02T14:00', '--until', '2026-11-02T15:00Z'), 1),
+        (('--where', 'tenant=acme'), 3),
+        (('--where', 'tenant=acme', '--where', 'tenant=globex'), 4),
+        (('--where', 'tenant=acme', '--where', 'model=claude-x'), 1),
+        (('--where', 'task='), 1),  # globex's call has no task
+        (('--where', 'tenant=nobody'), 0),
+        (('--since', 'yesterday', '--until', 'now', '--where', 'tenant=nobody'), 0),
+        (('--since', '100000d'), 4),
+    ],
+)
+def test_times_and_conditions_choose_the_calls(run, ledger, arguments, calls) -> None:
+    done = run('report', '--by', '', '--format', 'json', *arguments)
+
+    assert calls == json.loads(done.stdout)['total']['calls']
+
+
+def test_entries_are_the_newest_first_with_all_that_is_known(run, ledger) -> None:
+    found = json.loads(run('entries', '--limit', '2', '--format', 'json').stdout)
+
+    assert ['call-30', 'call-3'] == [one['id'] for one in found]
+    assert None is found[0]['cost_usd']
+    assert 'no price for it' == found[0]['unpriced_reason']
+    assert None is found[1]['usage']
+
+
+def test_a_table_of_entries_shows_unknown_as_unknown(run, ledger) -> None:
+    table = run('entries').stdout
+
+    assert 'unpriced: no price for it' in table
+    assert 'error (http_529)' in table
+    assert '$0.0045' in table
+
+
+def test_names_cannot_steer_the_terminal(run, ledger) -> None:
+    assert 'a\N{REPLACEMENT CHARACTER}[31mred' == clean('a\x1b[31mred')
+
+
+def test_verify_accepts_a_sound_ledger(run, ledger) -> None:
+    done = run('verify')
+
+    assert 0 == done.exit_code
+    assert done.stdout.startswith('ok: 4 entries')
+
+
+def test_verify_tells_each_difference_and_ends_with_1(run, ledger) -> None:
+    with sqlite3.connect(ledger) as db:
+        db.execute('UPDATE daily SET input_tokens = input_tokens + 1 WHERE calls = 2')
+    db.close()
+
+    done = run('verify')
+    told = json.loads(run('verify', '--format', 'json').stdout)
+
+    assert 1 == done.exit_code
+    assert 'input_tokens' in done.stdout
+    assert not told['ok']
+    assert all(one in done.stdout.replace('\n', ' ') for one in told['differences'])
