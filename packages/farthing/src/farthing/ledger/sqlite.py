@@ -18,6 +18,7 @@ from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
 
+_CACHE = 'PRAGMA cache_size = -16384'  # 16 MB
 _OLDEST = (3, 37, 0)  # STRICT tables
 
 
@@ -51,6 +52,7 @@ class SQLite:
         """Open for writing; makes or migrates the schema. The caller holds the drain lock."""
         with told(self.path), closing(self._connect('mode=rwc', wait_s)) as db:
             self._check(db)
+            db.execute(_CACHE)
             db.execute('PRAGMA journal_mode = WAL')
             # Large batches: the sync of each commit costs nothing, and a spool may be removed.
             db.execute('PRAGMA synchronous = FULL')
@@ -71,6 +73,7 @@ class SQLite:
                     f'the ledger at {os.fspath(self.path)!r} is older than this farthing: open it '
                     'once where it may be written'
                 )
+            db.execute(_CACHE)
             db.execute('BEGIN')
             yield db
 
@@ -84,31 +87,27 @@ class SQLite:
             raise LedgerError(
                 f'Python comes with SQLite {sqlite3.sqlite_version}: a ledger needs 3.37 or newer'
             )
-        db = sqlite3.connect(
+        return sqlite3.connect(
             f'{self.path.as_uri()}?{options}',
             uri=True,
             timeout=wait_s,
             isolation_level=None,
             check_same_thread=False,
         )
-        db.execute('PRAGMA cache_size = -16384')
-        return db
 
     def _reader(self) -> sqlite3.Connection:
         db = self._connect(
             'mode=rw' if os.access(self.path, os.W_OK) else 'mode=ro', self._read_wait_s
         )
-        db.execute('PRAGMA query_only = 1')
         try:
-            db.execute('SELECT 1 FROM sqlite_master').fetchone()
-        except sqlite3.OperationalError as error:
-            wal = Path(f'{self.path}-wal')
-            refused = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-            if error.sqlite_errorcode & 0xFF not in refused or wal.exists():
-                db.close()
-                raise
-            # A folder where the WAL's index cannot be made: without a WAL the file is all there is.
+            db.execute('PRAGMA query_only = 1')
+            db.execute('SELECT count(*) FROM sqlite_master')
+        except sqlite3.Error as error:
             db.close()
+            refused = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            if error.sqlite_errorcode & 0xFF not in refused or Path(f'{self.path}-wal').exists():
+                raise
+            # A folder where the WAL's index cannot be made; without a WAL the file is all there is.
             db = self._connect('mode=ro&immutable=1', self._read_wait_s)
         return db
 
