@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 import pytest
+from tests.cli.conftest import entry
 
 from farthing import Ledger
 from farthing.cli.show import clean
@@ -69,6 +70,22 @@ def test_a_table_says_at_least_where_calls_were_lost(run, ledger) -> None:
     assert '2 calls could not be recorded' in table
     assert 'at least $0.009' in table
     assert 2 == lost
+
+
+def test_local_calls_are_never_added_to_real_spend(run, ledger) -> None:
+    with Ledger.open(ledger) as books:
+        books.post(entry(4, endpoint='127.0.0.1:4000'))
+
+    table = run('report', '--by', 'tenant').stdout
+    report = json.loads(run('report', '--by', 'tenant', '--format', 'json').stdout)
+
+    assert ('0.009', '0.0045') == (
+        report['total']['cost_usd'],
+        report['local_total']['cost_usd'],
+    )
+    assert {'real', 'local'} == {row['endpoint_class'] for row in report['rows']}
+    assert 'total (real)' in table
+    assert 'Not in the total: 1 calls to this machine (simulated or local), $0.0045.' in table
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,16 @@ COUNTS = (
 MONEY = ('cost_usd', 'list_cost_usd')
 DOUBTS = ('unpriced', 'assumed', 'estimated')
 FIGURES = (*COUNTS, *MONEY, *DOUBTS)
+_ORDER = (
+    'calls',
+    'errors',
+    'input_tokens',
+    'cache_read_tokens',
+    'cache_write_tokens',
+    'output_tokens',
+    *MONEY,
+    *DOUBTS,
+)
 
 _TITLES = {
     'calls': 'calls',
@@ -34,6 +44,7 @@ _TITLES = {
     'cache_write_tokens': 'cache write',
     'output_tokens': 'output',
     'cost_usd': 'cost',
+    'list_cost_usd': 'list cost',
 }
 
 
@@ -127,16 +138,23 @@ def _table(report: Report) -> None:
     if not report.rows:
         show.print_out('No calls match.', *_notes(report))
         return
-    doubts = [n for n in ('errors', *DOUBTS) if any(getattr(row, n) for row in report.rows)]
-    listed = ['list_cost_usd'] if report.total.list_cost != report.total.cost else []
-    names = ['calls', 'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens']
-    columns = [*_keys(report), *map(_figure, [*names, 'cost_usd', *listed, *doubts])]
-    total = _figures(report.total)
-    if report.by:
-        total[report.by[0]] = 'total' if report.local_total is None else 'total (real)'
-        total |= dict.fromkeys(_names(report)[1:], '')
+    # A table leaves out figures that are zero throughout; JSON and CSV have all of them.
+    others = ['cache_read_tokens', 'cache_write_tokens', 'errors', *DOUBTS]
+    shown = {name for name in others if any(getattr(row, name) for row in report.rows)}
+    if any(row.list_cost != row.cost for row in report.rows):
+        shown.add('list_cost_usd')
+    shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd'}
+    columns = [*_keys(report), *(_figure(name) for name in _ORDER if name in shown)]
     rows = [_row(report, row, row.keys) for row in report.rows]
-    show.as_table(columns, rows, total=total, notes=_notes(report))
+    show.as_table(columns, rows, total=_total(report), notes=_notes(report))
+
+
+def _total(report: Report) -> dict[str, Any] | None:
+    """The last row; none where a single row is all there is."""
+    if not report.by:
+        return None
+    name = 'total' if report.local_total is None else 'total (real)'
+    return {**dict.fromkeys(_names(report), ''), report.by[0]: name, **_figures(report.total)}
 
 
 def _notes(report: Report) -> list[str]:

@@ -69,26 +69,31 @@ def as_table(
 ) -> None:
     """Print rows as a table, the total in a last row, notes below."""
     table = Table(title=title, title_justify='left', header_style='bold')
-    cells = [[*rows, *([total] if total else [])]]
-    shown = [_column(column, [row.get(column.name) for row in cells[0]]) for column in columns]
-    for column in columns:
-        right = column.kind != 'text'
-        table.add_column(column.title, justify='right' if right else 'left', no_wrap=right)
-    for at in range(len(cells[0])):
-        last = total is not None and at == len(cells[0]) - 1
+    shown = [*rows, total] if total else rows
+    cells = [_column(column, [row.get(column.name) for row in shown]) for column in columns]
+    for column, texts in zip(columns, cells, strict=True):
+        if column.kind == 'text':
+            table.add_column(column.title, overflow='fold')
+        else:
+            # A figure that is cut looks like another figure: its column never shrinks.
+            width = max(map(len, texts), default=0)
+            table.add_column(column.title, justify='right', no_wrap=True, min_width=width)
+    for at, line in enumerate(zip(*cells, strict=True)):
+        last = total is not None and at == len(rows)
         if last:
             table.add_section()
-        table.add_row(*(Text(column[at]) for column in shown), style='bold' if last else None)
+        table.add_row(*map(Text, line), style='bold' if last else None)
     print_out(table, *notes)
 
 
 def print_out(*things: object, err: bool = False) -> None:
-    """Print tables and lines; where nobody looks at a terminal, nothing is cut to fit one."""
+    """Print tables and lines. A table is as wide as it must be, and in a pipe as it would be."""
     console = Console(stderr=err, highlight=False)
-    if not console.is_terminal:
-        widths = [console.measure(one, options=console.options.update(max_width=10_000)).maximum
-                  for one in things if isinstance(one, Table)]  # fmt: skip
-        console.width = max([80, *widths])
+    wide = console.options.update(max_width=10_000)
+    sizes = [console.measure(one, options=wide) for one in things if isinstance(one, Table)]
+    for size in sizes:
+        least = size.minimum if console.is_terminal else size.maximum
+        console.width = max(console.width, least)
     for one in things:
         console.print(one, markup=False, soft_wrap=not isinstance(one, Table))
 
