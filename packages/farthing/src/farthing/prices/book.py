@@ -23,7 +23,7 @@ from farthing.prices.card import TOKEN_METERS, Band, Card, Rate, bill
 from farthing.prices.names import PROVIDERS, Name, provider_of, resolve
 from farthing.prices.overlay import Overlay, overlay_document
 from farthing.prices.quote import Call, Quote, Terms
-from farthing.prices.table import Table, NoPrice, Timeline
+from farthing.prices.table import NoPrice, Table, Timeline
 from farthing.usage import Usage
 
 Override = Mapping[str, Decimal | str]

@@ -237,9 +237,8 @@ def _in_words_of(ids: Mapping[str, str], layer: Words) -> Words:
         return ids.get(model.lower(), model).removesuffix('?')
 
     def renamed(one: Words) -> Words:
-        return (
-            one | {'models': [known(model) for model in one['models']]} if 'models' in one else one
-        )
+        named = {'models': [known(model) for model in one['models']]} if 'models' in one else {}
+        return {**one, **named}
 
     return {
         **layer,
