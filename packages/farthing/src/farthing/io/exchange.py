@@ -130,16 +130,13 @@ class Exchange:
 
     def ended(self) -> None:
         """The answer's body has arrived whole."""
-        if self._status >= _FIRST_ERROR_STATUS:
-            self._post('error', None, error=f'http_{self._status}', billed=False)
-            return
         raw = b''.join(self._chunks) if self._stream is None else b''
         self.read(self._decode(raw) if raw and self._decode else b'')
 
     def read(self, content: bytes) -> None:
         """Post from the decoded body of a plain answer, or from the stream that was fed."""
         if self._status >= _FIRST_ERROR_STATUS:
-            self._post('error', None, error=f'http_{self._status}', billed=False)
+            self._post('error', None, error=self._refusal(), billed=False)
             return
         reading, error = self._reading(content)
         if reading is None or error is not None:
@@ -150,6 +147,9 @@ class Exchange:
             self._post('ok', self._estimated(reading), estimated=True)
         elif reading.usage is None and reading.response_id is not None:
             unfinished[reading.response_id] = self
+            if self._run is not None:
+                # The framework may fail on this answer; what is billed is known when it is fetched.
+                self._run.pending = None
         else:
             self._post('ok', reading)
 
@@ -158,11 +158,9 @@ class Exchange:
         if self._posted:
             return
         name = type(error).__name__ if error else None
-        if self._status >= _FIRST_ERROR_STATUS:
-            self._post('error', None, error=f'http_{self._status}', billed=False)
-            return
-        if name in _UNSENT:
-            self._post('error', None, error=name, billed=False)
+        refused = self._status >= _FIRST_ERROR_STATUS
+        if refused or name in _UNSENT:
+            self._post('error', None, error=self._refusal() if refused else name, billed=False)
             return
         reading, unreadable = self._reading(b'')
         if self._stream is not None and reading is not None and reading.complete:
@@ -185,6 +183,9 @@ class Exchange:
     def leave(self) -> None:
         """Post an answer that was never fetched."""
         self._post('abandoned', Reading(usage=None, complete=False), error='never_fetched')
+
+    def _refusal(self) -> str:
+        return f'http_{self._status}'
 
     def _reading(self, content: bytes) -> tuple[Reading | None, str | None]:
         """What the answer says; an answer that contradicts itself is posted without usage."""
