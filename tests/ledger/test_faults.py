@@ -69,6 +69,7 @@ def test_kill_9_of_four_posting_processes_loses_no_acknowledged_entry(path) -> N
     with Ledger.open(path, create=False) as ledger:
         kept = [booked.entry.id for booked in ledger.entries()]
         verdict = ledger.verify()
+        ledger.flush()
 
     assert len(acknowledged) > 1_000
     assert acknowledged <= set(kept)
