@@ -9,8 +9,9 @@ release dates, rows, rules and tools; a model in it with `replace = true` drops 
 `[[copy]]` takes models of another provider, for marketplaces that sell at its list price.
 
 Rates are decimal strings, in USD per million tokens, those of tools in USD per thousand uses. A `?`
-behind one says that no page settles it: a quote that uses it is `assumed`. The packaged rates are
-whole numbers of 1e-12 USD for one token or one use.
+behind one says that no page settles it, one behind a name that the name moves from model to model:
+a quote that uses it is `assumed`. The packaged rates are whole numbers of 1e-12 USD for one token
+or one use.
 """
 
 import argparse
@@ -272,14 +273,22 @@ def check_rows(place: str, rows: list[Facts]) -> None:
         if 'input' not in row or span(row)[0] >= span(row)[1]:
             raise FactError(f'{place}: a row without `input`, or without a day: {row}')
     for one, other in combinations(rows, 2):
-        if row_order(one)[:3] != row_order(other)[:3]:
-            # A tier or band that leaves out what the plain list bills would bill it as input.
-            if row_order(one)[:3] == (0, False, 0) and meets(one, other):
-                missing = {'output', 'cache_read', *WRITES} & set(one) - set(other)
-                if missing:
-                    raise FactError(f'{place}: {sorted(missing)} is missing in {other}')
-        elif meets(one, other):
-            raise FactError(f'{place}: two rows for one moment: {one} and {other}')
+        check_pair(place, one, other)
+
+
+def check_pair(place: str, one: Facts, other: Facts) -> None:
+    """Two rows are not for one moment, and none leaves out what the plain list bills.
+
+    Raises:
+        FactError: They are, or it does: a tier without its cached rate would bill that as input.
+    """
+    if not meets(one, other):
+        return
+    if row_order(one)[:3] == row_order(other)[:3]:
+        raise FactError(f'{place}: two rows for one moment: {one} and {other}')
+    missing = {'output', 'cache_read', *WRITES} & set(one) - set(other)
+    if row_order(one)[:3] == (0, False, 0) and missing:
+        raise FactError(f'{place}: {sorted(missing)} is missing in {other}')
 
 
 def meets(one: Facts, other: Facts) -> bool:
@@ -327,8 +336,9 @@ def check_names(provider: str, models: list[Facts]) -> None:
     seen: dict[str, str] = {}
     for model in models:
         for name in (model['id'], *model['names']):
-            if seen.setdefault(name.lower(), model['id']) != model['id']:
-                other = seen[name.lower()]
+            plain = name.lower().removesuffix('?')
+            if seen.setdefault(plain, model['id']) != model['id']:
+                other = seen[plain]
                 raise FactError(f'{provider}: {name!r} is a name of {other!r} and {model["id"]!r}')
 
 

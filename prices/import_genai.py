@@ -138,7 +138,7 @@ def described(
     yield '[[model]]'
     yield f"id = '{name}'"
     ids = sorted({model.id, *equals(model.match)} - {name})
-    ids = [one for one in ids if not re.fullmatch(MOVING, one)]
+    ids = [f'{one}?' if re.fullmatch(MOVING, one) else one for one in ids]
     if ids and provider != 'aws-bedrock':
         yield f'names = {ids}'
     yield 'rows = ['

@@ -27,7 +27,11 @@ _ANY_REGION = 'regional'
 def layer(words: Words) -> dict[str, Any]:
     """One provider's packaged file as a layer of its price table."""
     provider = words['provider']
-    ids = {name.lower(): model['id'] for model in words['models'] for name in _names(model)}
+    ids = {
+        name.lower().removesuffix('?'): f'{model["id"]}?' if name.endswith('?') else model['id']
+        for model in words['models']
+        for name in _names(model)
+    }
     return {
         'provider': provider,
         'sources': {
