@@ -46,6 +46,15 @@ GEO = {
     'usage': {'input_tokens': 1_000, 'output_tokens': 100},
     'context': {'batch': True, 'inference_geo': 'us', 'service_tier': 'batch'},
 }
+# Claude Opus 5: 5 in, 25 out; twice that in fast mode.
+FAST = {
+    **GEO,
+    'id': 'fast',
+    'model': 'claude-opus-5',
+    'date': '2026-11-01',
+    'usage': {'input_tokens': 1_000, 'output_tokens': 100, 'service_tier': 'standard'},
+    'context': {'speed': 'fast', 'inference_geo': 'global'},
+}
 
 
 def answers(run, *cases: object) -> tuple[list[dict], int, str]:
@@ -68,6 +77,8 @@ def changed(case: dict, **changes: object) -> dict:
         (MINI, '0.00018'),
         # (1,000 x 3 + 100 x 15) / 2 x 1.1 = 2,475
         (GEO, '0.002475'),
+        # (1,000 x 5 + 100 x 25) x 2 = 15,000: speed is told beside the tier
+        (FAST, '0.015'),
     ],
 )
 def test_a_case_with_all_its_facts_is_exact(run, case, cost) -> None:

@@ -1,9 +1,12 @@
 """`farthing prices`: show, check, diff."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+
+import pytest
 
 from farthing import PriceBook
 from farthing.cli.prices import problems
@@ -82,3 +85,22 @@ def test_a_comparison_needs_two_sides(run) -> None:
 
     assert 2 == done.exit_code
     assert 'nothing to compare' in done.stderr
+
+
+def test_a_peer_that_is_not_installed_is_named_with_its_extra(run, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, 'genai_prices', None)
+    monkeypatch.delitem(sys.modules, 'farthing.cli.peers', raising=False)
+
+    done = run('prices', 'diff', '--with', 'genai-prices')
+
+    assert 2 == done.exit_code
+    assert "pip install 'farthing[genai-prices]'" in done.stderr
+
+
+def test_a_peer_is_laid_beside_the_book(run) -> None:
+    pytest.importorskip('genai_prices', reason='the extra genai-prices is not installed')
+
+    done = run('prices', 'diff', '--with', 'genai-prices', '--format', 'json')
+
+    assert 0 == done.exit_code
+    assert all('standard' == row['tier'] for row in json.loads(done.stdout))

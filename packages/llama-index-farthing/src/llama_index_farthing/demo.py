@@ -72,15 +72,28 @@ def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str
     }
 
 
+# The SDKs' clients keep connections open, past the end of the event loop that made them.
+_HANG_UP = {'Connection': 'close'}
+
+
 def _claude(stage: Stage, model: str) -> Anthropic:
-    return Anthropic(model=model, base_url=stage.anthropic_url, api_key=stage.api_key)
+    return Anthropic(
+        model=model,
+        base_url=stage.anthropic_url,
+        api_key=stage.api_key,
+        default_headers=_HANG_UP,
+    )
 
 
 def _gpt(stage: Stage, model: str, *, counted_streams: bool = False) -> OpenAI:
     # A stream of Chat Completions carries no usage unless it is asked to; others may not ask.
     asked = {'stream_options': {'include_usage': True}} if counted_streams else {}
     return OpenAI(
-        model=model, api_base=stage.openai_url, api_key=stage.api_key, additional_kwargs=asked
+        model=model,
+        api_base=stage.openai_url,
+        api_key=stage.api_key,
+        default_headers=_HANG_UP,
+        additional_kwargs=asked,
     )
 
 

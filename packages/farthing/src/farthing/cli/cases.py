@@ -170,8 +170,9 @@ def priced(
     reading = usage_from(api, usage, provider=provider)
     if reading.usage is None:
         raise InputError('the usage object has no input tokens: the framework has lost the count')
-    terms, doubts = _conditions(api, provider, model, reading.terms, context)
-    call = Call(provider=provider, model=model, at=at, terms=terms)
+    call = Call(provider=provider, model=model, at=at)
+    terms, doubts = _conditions(api, call, reading.terms, usage, context)
+    call = replace(call, terms=terms)
     quotes = [
         *_own(book, reading, reading.usage, call),
         *(book.quote(p.usage, replace(call, model=p.model or model)) for p in reading.parts),
@@ -203,32 +204,47 @@ def _changes(book: PriceBook, reading: Reading, call: Call) -> bool:
 
 
 def _conditions(
-    api: str, provider: str, model: str, said: Terms, context: Words
+    api: str, call: Call, said: Terms, usage: Words, context: Words
 ) -> tuple[Terms, list[str]]:
     """What the context and the usage say together, and what they leave in doubt."""
     given = {key: value for key, value in context.items() if value is not None}
-    doubts = [f'context {key!r}' for key in given if key not in _CONTEXT]
-    asked = _asked(api, provider, model, given)
-    joined: dict[str, Any] = {}
-    for field in fields(Terms):
-        ours, theirs = getattr(asked, field.name), getattr(said, field.name)
-        joined[field.name] = theirs if ours is None else ours
-        if ours is not None and theirs is not None and ours != theirs:
-            doubts.append(f'{field.name}: usage says {theirs!r}, context says {ours!r}')
-    return Terms(**joined), doubts
-
-
-def _asked(api: str, provider: str, model: str, given: Words) -> Terms:
-    """The context's conditions, in our words."""
-    spoken = {key: _word(key, given[key]) for key in _SPOKEN & given.keys()}
-    terms = _speaker(api, provider, model)(spoken)
+    spoken = {key: _word(key, given[key]) for key in sorted(_SPOKEN & given.keys())}
     batch = given.get('batch')
     if batch is not None and not isinstance(batch, bool):
         raise InputError(f'context `batch` is {batch!r}: expected true or false')
-    region = _word('region', given['region']) if 'region' in given else None
-    if region is None and 'base_url' in given:
-        region = region_of(urlsplit(str(given['base_url'])).hostname or '')
-    return replace(terms, batch=terms.batch if batch is None else batch, region=region)
+    # One condition may take two words, such as Anthropic's tier and speed.
+    told = {key: usage[key] for key in _SPOKEN & usage.keys()} if api in _TERMS else {}
+    asked = replace(_speaker(api, call)({**told, **spoken}), region=_region(given))
+    asked = asked if batch is None else replace(asked, batch=batch)
+    joined = {
+        field.name: getattr(said if getattr(asked, field.name) is None else asked, field.name)
+        for field in fields(Terms)
+    }
+    doubts = [f'context {key!r}' for key in given if key not in _CONTEXT]
+    doubts += [
+        f'{key}: usage says {usage[key]!r}, context says {word!r}'
+        for key, word in spoken.items()
+        if usage.get(key) is not None and str(usage[key]).lower() != word
+    ]
+    compared = ('batch',) if 'speed' in spoken else ('batch', 'tier')
+    doubts += [
+        f'{name}: usage says {getattr(said, name)!r}, context says {getattr(asked, name)!r}'
+        for name in compared
+        if None not in {getattr(said, name), getattr(asked, name)}
+        and getattr(said, name) != getattr(asked, name)
+    ]
+    return Terms(**joined), doubts
+
+
+def _region(given: Words) -> str | None:
+    """The region that the context names, or that its address stands for."""
+    if 'region' in given:
+        return _word('region', given['region'])
+    address = given.get('base_url', '')
+    try:
+        return region_of(urlsplit(str(address)).hostname or '')
+    except ValueError as error:
+        raise InputError(f'context `base_url` is {address!r}: expected an address') from error
 
 
 def _word(key: str, value: object) -> str:
@@ -237,13 +253,13 @@ def _word(key: str, value: object) -> str:
     return value.strip().lower()
 
 
-def _speaker(api: str, provider: str, model: str) -> Callable[[Words], Terms]:
+def _speaker(api: str, call: Call) -> Callable[[Words], Terms]:
     """Whose words the conditions are in."""
     if api in _TERMS:
         return _TERMS[api]
-    if provider == 'anthropic' or 'claude' in model:
+    if call.provider == 'anthropic' or 'claude' in call.model:
         return anthropic.terms
-    return gemini.terms if provider.startswith('google') else openai.terms
+    return gemini.terms if call.provider.startswith('google') else openai.terms
 
 
 def _check_fields(case: Words) -> None:

@@ -169,36 +169,57 @@ def _is_ours(rate: Shown) -> bool:
 @command.command('diff')
 @click.option('--from', 'before', type=Moment(), help='The earlier time.')
 @click.option('--to', 'after', type=Moment(), default='now', show_default=True, help='The later.')
+@click.option('--with', 'peer', type=click.Choice(['genai-prices']), help='Another price table.')
 @provider_option
 @options.prices_option
 @options.format_option
 def diff(
     before: datetime | None,
     after: datetime,
+    peer: str | None,
     provider: str | None,
     overlay: str | None,
     form: str,
 ) -> None:
-    r"""What changed between two dates, or what your own prices change.
+    r"""What changed between two dates, what your own prices change, or what a peer says.
 
-    With `--from`, the book at two times; else the book beside itself with `--prices` laid over it.
+    With `--from`, the book at two times; with `--with`, the peer's table beside the book where
+    both know a rate; else the book beside itself with `--prices` laid over it.
 
     \b
     Examples:
       farthing prices diff --from 2026-06-01 --to 2026-11-01 --provider openai
       farthing prices diff --prices ours.toml
+      farthing prices diff --with genai-prices
     """
+    if before is None and overlay is None and peer is None:
+        raise InputError('nothing to compare: give `--from`, `--with`, or `--prices` a file')
+    if before is not None and (peer is not None or before >= after):
+        raise InputError(f'`--from` is {before}: expected a time before `--to`, and no `--with`')
     mine = options.book(overlay)
-    if before is None and overlay is None:
-        raise InputError('nothing to compare: give `--from` a date, or `--prices` a file')
-    if before is not None and before >= after:
-        raise InputError(f'`--from` ({before}) is not before `--to` ({after})')
-    book = mine if before is not None else options.book(None)
-    rows = list(differences(rates(book, before or after, provider), rates(mine, after, provider)))
+    new = rates(mine, after, provider)
+    if before is not None:
+        old = rates(mine, before, provider)
+    elif peer is not None:
+        old = _peer(mine, after, provider)
+        new = {key: rate for key, rate in new.items() if key in old}
+    else:
+        old = rates(options.book(None), after, provider)
+    rows = list(differences(old, new))
     if form == 'table' and not rows:
-        show.print_out('No difference.')
+        show.print_out(f'No difference in {len(new):,} rates.')
         return
-    _print(form, _DIFF, rows, notes=[])
+    _print(form, _DIFF, rows, notes=[f'{len(rows):,} differences in {len(new):,} rates.'])
+
+
+def _peer(book: PriceBook, at: datetime, provider: str | None) -> dict[Key, Decimal]:
+    try:
+        from farthing.cli import peers  # noqa: PLC0415 - the extra `genai-prices`
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name!r} is missing: install it with `pip install 'farthing[genai-prices]'`"
+        ) from error
+    return dict(peers.rates(book, at, provider))
 
 
 def rates(book: PriceBook, at: datetime, provider: str | None) -> dict[Key, Decimal]:

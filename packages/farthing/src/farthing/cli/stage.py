@@ -50,7 +50,7 @@ Scene = Callable[[Stage], Iterator[str]]
 
 _ORDERS = {'acme': '4711', 'globex': '2048', 'initech': '1729'}
 _LOG = ' '.join(
-    f'line {n}: queue worker {n % 7} retried the job and went on;' for n in range(1, 160)
+    f'line {n}: queue worker {n % 7} retried the job and went on;' for n in range(1, 1_600)
 )
 
 TICKETS = (
