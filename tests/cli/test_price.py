@@ -1,10 +1,17 @@
 """`farthing price`: single usages and files of cases, each by hand."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farthing import PriceBook
+from farthing.cli.cases import answered
+from farthing.wire import APIS
 
 # Claude Sonnet 4.5 in USD a million: 3 in, 15 out, 0.30 read, 3.75 and 6 written.
 SONNET = {
@@ -217,3 +224,50 @@ def test_one_usage_as_a_table_shows_lines_and_total(run) -> None:
     assert 0 == priced.exit_code
     assert unpriced.stdout.startswith('unpriced:')
     assert 1 == unpriced.exit_code
+
+
+_WORDS = st.sampled_from(
+    [None, True, False, 0, 1, -1, 10**30, 2.5, '', 'flex', 'us', 'x' * 99, [], {}]
+)
+_USAGES = st.dictionaries(
+    st.sampled_from(
+        [
+            'input_tokens', 'output_tokens', 'prompt_tokens', 'completion_tokens', 'total_tokens',
+            'cache_read_input_tokens', 'cache_creation', 'iterations', 'service_tier', 'speed',
+            'inference_geo', 'server_tool_use', 'prompt_tokens_details', 'promptTokenCount',
+            'totalTokenCount', 'input_token_details', 'serviceTier',
+        ]
+    ),
+    _WORDS | st.integers(0, 10**6) | st.lists(_WORDS | st.dictionaries(st.text(), _WORDS)),
+)  # fmt: skip
+_CONTEXTS = st.dictionaries(
+    st.sampled_from(['service_tier', 'batch', 'speed', 'inference_geo', 'region', 'base_url', 'x']),
+    _WORDS | st.just('http://[half'),
+)
+_CASES = st.fixed_dictionaries(
+    {},
+    optional={
+        'id': _WORDS,
+        'provider': st.sampled_from(['anthropic', 'openai', 'google', 'azure', 'aws', '', None, 7]),
+        'api': st.sampled_from([*APIS, 'other', None]),
+        'model': st.sampled_from(['claude-sonnet-4-6', 'gpt-4o-mini', 'ft:', '/', '\x00', None]),
+        'date': st.sampled_from(['2026-06-01', '2026-06-01T10:00+02:00', '0001-01-01', 'x', None]),
+        'usage': _USAGES | _WORDS,
+        'context': _CONTEXTS | _WORDS,
+    },
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(_CASES | _WORDS)
+def test_whatever_a_case_holds_it_is_answered_and_unknown_is_never_zero(case) -> None:
+    answer, _ = answered(PriceBook.load(), case, datetime.now(UTC))
+
+    cost, lines = answer['cost_usd'], answer['lines']
+    assert (answer['status'] == 'unpriced') == (cost is None) == bool(answer['reason'])
+    assert (answer['status'] == 'assumed') == bool(answer['assumed'] and cost is not None)
+    assert sum(line['amount_usd'] for line in lines) == (cost or 0)
+    if cost == 0:
+        tokens = answer['tokens']
+        assert not tokens['input_tokens'] + tokens['output_tokens']
+    json.dumps(answer, default=str)
