@@ -6,7 +6,8 @@
 A provider has up to two fact files: `imported/<provider>.toml`, which `import_genai.py` writes, and
 `<provider>.toml`, which people write. The second is laid over the first: it adds models, names,
 release dates, rows, rules and tools; a model in it with `replace = true` drops the imported rows.
-`[[copy]]` takes models of another provider, for marketplaces that sell at its list price.
+`[[copy]]` takes models of another provider, for marketplaces that sell at its list price. Of a
+source, `via` says what was read on `read_on` where that was not the page itself.
 
 Rates are decimal strings, in USD per million tokens, those of tools in USD per thousand uses. A `?`
 behind one says that no page settles it, one behind a name that the name moves from model to model:

@@ -86,7 +86,8 @@ def test_the_packaged_data_is_what_the_facts_make() -> None:
     assert (0, '', '') == (done.returncode, done.stdout, done.stderr)
 
 
-# https://platform.claude.com/docs/en/about-claude/pricing
+# Computed by hand from https://platform.claude.com/docs/en/about-claude/pricing as it is cited in
+# prices/anthropic.toml.
 # Sonnet 4.6: 3 in, 0.30 read, 3.75 / 6 write, 15 out. Sonnet 5.5 reads at 0.05 x 2.
 @pytest.mark.parametrize(
     ('model', 'usage', 'day', 'terms', 'usd'),
