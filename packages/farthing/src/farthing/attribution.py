@@ -7,7 +7,7 @@ A context variable carries it through threads that copy their context and throug
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from farthing.errors import InputError
@@ -35,12 +35,16 @@ class Attribution:
     tags: Mapping[str, str] = field(default_factory=lambda: _NO_TAGS)
 
     def __post_init__(self) -> None:
-        for name in ('tenant', 'task', 'session'):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value):
-                raise InputError(f'`{name}` is {value!r}: expected a non-empty string or None')
+        _check('tenant', self.tenant)
+        _check('task', self.task)
+        _check('session', self.session)
         if self.purpose not in PURPOSES:
             raise InputError(f'`purpose` is {self.purpose!r}: expected one of {PURPOSES}')
+
+
+def _check(name: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise InputError(f'`{name}` is {value!r}: expected a non-empty string or None')
 
 
 NOBODY = Attribution()
@@ -62,8 +66,7 @@ def narrowed(
     tags: Mapping[str, str] | None = None,
 ) -> Attribution:
     """`outer`, with each given field in place of its own; tags are merged."""
-    return replace(
-        outer,
+    return Attribution(
         tenant=outer.tenant if tenant is None else tenant,
         task=outer.task if task is None else task,
         session=outer.session if session is None else session,

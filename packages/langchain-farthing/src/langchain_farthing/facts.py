@@ -29,6 +29,7 @@ _PROVIDERS = {
 }
 _PURPOSES = {'summarization': 'summary', 'farthing:classifier': 'routing'}
 _TAGS = {'langgraph_node': 'node', 'lc_agent_name': 'agent'}
+_TOLD = frozenset({'tenant', 'task', 'session', 'thread_id', 'lc_source', *_TAGS})
 _FIRST_ERROR_STATUS = 400
 _RUN = 'lc_run--'
 # A chat model answers at once; batches are fetched by other means.
@@ -37,6 +38,8 @@ _SYNC = Terms(batch=False)
 
 def attribution_of(metadata: Mapping[str, Any], outer: Attribution) -> Attribution:
     """Who the call is for: what its metadata says, else what was said around it."""
+    if _TOLD.isdisjoint(metadata):
+        return outer
     tags = {name: str(metadata[key]) for key, name in _TAGS.items() if metadata.get(key)}
     return narrowed(
         outer,

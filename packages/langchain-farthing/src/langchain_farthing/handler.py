@@ -13,7 +13,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from farthing.attribution import Attribution, current, narrowed
+from farthing.attribution import NOBODY, Attribution, current, narrowed
 from farthing.errors import InputError
 from farthing.io.shared import Source, account
 from farthing.io.tap import tap
@@ -53,6 +53,7 @@ class _Events(BaseCallbackHandler):
             opened(
                 Run(
                     str(run_id),
+                    key=run_id,
                     parent_id=str(parent_run_id) if parent_run_id else None,
                     who=who,
                     account=one,
@@ -107,13 +108,13 @@ class _Events(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
         """Note when the first token came."""
-        run = find(str(run_id))
+        run = find(run_id)
         if run is not None and run.first_ns is None:
             run.touch()
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """Post the run from the framework's own usage, unless the tap has seen it."""
-        run = find(str(run_id))
+        run = find(run_id)
         if run is not None and close(run) and not run.seen:
             _counted(run, _post_answer, run, response)
 
@@ -126,7 +127,7 @@ class _Events(BaseCallbackHandler):
         **_: Any,
     ) -> None:
         """Post the failure, unless the tap has seen it."""
-        run = find(str(run_id))
+        run = find(run_id)
         if run is None or not close(run):
             return
         if run.seen:
@@ -203,6 +204,8 @@ class LedgerCallbackHandler(_Events):
 
     def _outer(self) -> Attribution:
         here = current()
+        if here is NOBODY:
+            return self._defaults
         return narrowed(
             self._defaults,
             tenant=here.tenant,

@@ -15,7 +15,7 @@ from farthing.caching.minimum import cacheable
 from farthing.entry import Entry
 from farthing.meter.observed import Observed
 from farthing.prices import PriceBook
-from farthing.prices.quote import Call, Quote, Terms
+from farthing.prices.quote import UNSAID, Call, Quote, Terms
 from farthing.usage import Usage
 from farthing.wire.reading import Part, Reading
 
@@ -99,9 +99,10 @@ class Meter:
         )
         quote, list_cost = self._priced(seen, usage, call)
         said = part or reading
-        # What an answer says of itself, such as `compaction`; else the purpose around the call.
-        purpose = said.purpose if said and said.purpose != 'user' else None
-        who = narrowed(seen.who, purpose=purpose)
+        who = seen.who
+        if said is not None and said.purpose != 'user':
+            # The answer says what it was, such as `compaction`; else what was said around the call.
+            who = narrowed(who, purpose=said.purpose)
         return Entry(
             id=f'{seen.id}#{number}' if number else seen.id,
             time=seen.time,
@@ -115,6 +116,8 @@ class Meter:
             if seen.call_type == 'embeddings'
             else cacheable(seen.provider, call.model, usage.input_tokens if usage else None),
             tier=terms.tier,
+            geo=terms.geo,
+            region=terms.region,
             endpoint=seen.endpoint,
             attribution=who,
             run_id=seen.run_id,
@@ -150,14 +153,34 @@ class Meter:
 
     def _quoted(self, usage: Usage, reading: Reading | None, call: Call) -> Quote:
         """The price of the counts, `assumed` where the answer leaves its own bill open."""
-        quote = self.book.quote(usage, call)
+        if reading is not None and reading.iterations and usage is reading.usage:
+            quote = self._by_prompt(reading.prompts, call)
+        else:
+            quote = self.book.quote(usage, call)
         if reading is None or not reading.doubts or quote.cost is None:
             return quote
         return replace(quote, status='assumed', assumed=(*quote.assumed, *reading.doubts))
 
+    def _by_prompt(self, prompts: tuple[Usage, ...], call: Call) -> Quote:
+        """The sum over the prompts behind one answer: a context band belongs to one of them."""
+        quotes = [self.book.quote(prompt, call) for prompt in prompts]
+        for quote in quotes:
+            if quote.cost is None:
+                return quote
+        assumed = tuple(dict.fromkeys(name for quote in quotes for name in quote.assumed))
+        return replace(
+            quotes[0],
+            status='assumed' if assumed else 'exact',
+            cost=sum(quote.cost or 0 for quote in quotes),
+            lines=tuple(line for quote in quotes for line in quote.lines),
+            assumed=assumed,
+        )
+
 
 def _joined(answer: Terms, request: Terms) -> Terms:
     """What the answer says, else what the request says."""
+    if answer is UNSAID:
+        return request
     return Terms(
         tier=request.tier if answer.tier is None else answer.tier,
         batch=request.batch if answer.batch is None else answer.batch,

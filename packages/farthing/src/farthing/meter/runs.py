@@ -7,7 +7,7 @@ request that matches none of them stays without a run.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -21,6 +21,7 @@ class Run:
 
     Attributes:
         id: The framework's id of the run.
+        key: What the run is found by: the same, in the framework's own type.
         parent_id: The run that it is part of.
         who: Whom the call is for.
         provider: The provider that the framework names; `None` when it names none.
@@ -56,6 +57,7 @@ class Run:
         'id',
         'inner',
         'input_chars',
+        'key',
         'model',
         'parent_id',
         'pending',
@@ -72,6 +74,7 @@ class Run:
         self,
         run_id: str,
         *,
+        key: Hashable = None,
         parent_id: str | None,
         who: Attribution,
         account: Account,
@@ -85,6 +88,7 @@ class Run:
         input_chars: Callable[[], int] = int,
     ) -> None:
         self.id = run_id
+        self.key = run_id if key is None else key
         self.parent_id = parent_id
         self.who = who
         self.accounts = [account]
@@ -118,6 +122,8 @@ class Run:
         A model that calls another one in its own `_generate` is such a wrapper: it ends with the
         inner answer's ids, or with an answer of its own making that carries no usage.
         """
+        if not self.inner:
+            return False
         posted = [run for run in self.inner if run.answer_ids]
         return any(not has_usage or run.answer_ids & answer_ids for run in posted)
 
@@ -141,12 +147,12 @@ class Run:
 
 _here: ContextVar[tuple[Run, ...]] = ContextVar('farthing_runs', default=())
 _sent: ContextVar[Run | None] = ContextVar('farthing_sent', default=None)
-_open: dict[str, Run] = {}
+_open: dict[Hashable, Run] = {}
 
 
 def opened(run: Run) -> Run:
     """Open `run` in this context; a run that another handler opened already gets its account."""
-    known = _open.setdefault(run.id, run)
+    known = _open.setdefault(run.key, run)
     if known is not run:
         known.accounts += [a for a in run.accounts if a not in known.accounts]
         return known
@@ -158,15 +164,15 @@ def opened(run: Run) -> Run:
     return run
 
 
-def find(run_id: str) -> Run | None:
-    """The open run of that id."""
-    return _open.get(run_id)
+def find(key: Hashable) -> Run | None:
+    """The open run of that key."""
+    return _open.get(key)
 
 
 def close(run: Run) -> bool:
     """End `run`; whether it was open until now."""
     run.closed = True
-    return _open.pop(run.id, None) is not None
+    return _open.pop(run.key, None) is not None
 
 
 def still_open() -> list[Run]:

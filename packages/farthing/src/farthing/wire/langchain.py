@@ -20,6 +20,11 @@ from farthing.wire.reading import Reading
 Words = Mapping[str, Any]
 
 _TIERS = ('flex', 'priority')
+_TIERED = ('cache_creation', 'cache_read', 'reasoning')
+_PLAIN = ('ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'audio', 'image')
+_NAMES = {name: name for name in (*_TIERED, *_PLAIN)} | {
+    f'{tier}_{name}': name for tier in _TIERS for name in _TIERED
+}
 _OPENAI = frozenset({'openai', 'azure', 'azure_openai'})
 
 
@@ -37,29 +42,8 @@ def read_usage(words: Words, *, provider: str | None = None) -> Reading:
     Raises:
         UsageError: A count is missing, wrong, or contradicts another.
     """
-    read, made = inner(words, 'input_token_details'), inner(words, 'output_token_details')
-    prompt, output = needed(words, 'input_tokens'), needed(words, 'output_tokens')
-    write_5m = count(read, 'ephemeral_5m_input_tokens')
-    write_1h = count(read, 'ephemeral_1h_input_tokens')
-    unsplit, split = _tiered(read, 'cache_creation') or 0, write_5m + write_1h
-    # Equal counts are the same tokens said twice: older releases kept the total beside its parts.
-    unsplit = 0 if unsplit == split else unsplit
-    used = Usage(
-        input_tokens=prompt,
-        output_tokens=output,
-        cache_read_tokens=_tiered(read, 'cache_read') or 0,
-        cache_write_tokens=unsplit + split,
-        cache_write_5m_tokens=write_5m,
-        cache_write_1h_tokens=write_1h,
-        cache_write_30m_tokens=unsplit if provider in _OPENAI else 0,
-        reasoning_tokens=_tiered(made, 'reasoning'),
-        input_audio_tokens=count(read, 'audio'),
-        input_image_tokens=count(read, 'image'),
-        output_audio_tokens=count(made, 'audio'),
-        output_image_tokens=count(made, 'image'),
-    )
-    _check_total(words, used)
-    return Reading(usage=used if prompt else None, terms=Terms(tier=_tier(read, made)))
+    used, tier = _usage(words, provider)
+    return Reading(usage=used, terms=Terms(tier=tier))
 
 
 def answer(usage_metadata: Words | None, response_metadata: Words) -> Reading:
@@ -72,39 +56,66 @@ def answer(usage_metadata: Words | None, response_metadata: Words) -> Reading:
     Raises:
         UsageError: Its counts contradict each other.
     """
-    provider = text(response_metadata, 'model_provider')
-    reading = _raw(response_metadata, provider)
-    if reading is None:
-        reading = Reading(usage=None)
-        if usage_metadata:
-            reading = read_usage(usage_metadata, provider=provider)
-        if reading.terms.tier is None:
-            reading = replace(reading, terms=openai.terms(response_metadata))
-    finish = text(response_metadata, 'stop_reason') or text(response_metadata, 'finish_reason')
-    return replace(
-        reading,
-        model=text(response_metadata, 'model_name') or text(response_metadata, 'model'),
-        response_id=text(response_metadata, 'id'),
-        finish=finish or text(response_metadata, 'status'),
+    words = response_metadata
+    provider = text(words, 'model_provider')
+    model = text(words, 'model_name') or text(words, 'model')
+    finish = text(words, 'stop_reason') or text(words, 'finish_reason') or text(words, 'status')
+    if provider == 'anthropic' and (raw := inner(words, 'usage')):
+        # The provider's own usage object, where the framework kept it; so below.
+        reading = anthropic.read_usage(raw, model=model)
+        return replace(reading, model=model, response_id=text(words, 'id'), finish=finish)
+    raw = inner(words, 'token_usage') if provider in _OPENAI else {}
+    used, tier = None, None
+    if raw.get('prompt_tokens') is not None:
+        used = openai.chat_usage(raw)
+    elif usage_metadata:
+        used, tier = _usage(usage_metadata, provider)
+    return Reading(
+        usage=used,
+        model=model,
+        response_id=text(words, 'id'),
+        terms=openai.terms(words) if tier is None else Terms(tier=tier),
+        finish=finish,
     )
 
 
-def _raw(words: Words, provider: str | None) -> Reading | None:
-    """The reading of the provider's own usage object, where the framework kept it."""
-    if provider == 'anthropic' and (raw := inner(words, 'usage')):
-        model = text(words, 'model_name') or text(words, 'model')
-        return anthropic.read_usage(raw, model=model)
-    raw = inner(words, 'token_usage')
-    if provider in _OPENAI and raw.get('prompt_tokens') is not None:
-        return Reading(usage=openai.chat_usage(raw), terms=openai.terms(words))
-    return None
+def _usage(words: Words, provider: str | None) -> tuple[Usage | None, str | None]:
+    """The counts, `None` where they were lost, and the tier that their names tell."""
+    read = inner(words, 'input_token_details')
+    made = inner(words, 'output_token_details')
+    given, shown = _by_name(read), _by_name(made)
+    prompt, output = needed(words, 'input_tokens'), needed(words, 'output_tokens')
+    write_5m = given.get('ephemeral_5m_input_tokens', 0)
+    write_1h = given.get('ephemeral_1h_input_tokens', 0)
+    unsplit, split = given.get('cache_creation', 0), write_5m + write_1h
+    # Equal counts are the same tokens said twice: older releases kept the total beside its parts.
+    unsplit = 0 if unsplit == split else unsplit
+    used = Usage(
+        input_tokens=prompt,
+        output_tokens=output,
+        cache_read_tokens=given.get('cache_read', 0),
+        cache_write_tokens=unsplit + split,
+        cache_write_5m_tokens=write_5m,
+        cache_write_1h_tokens=write_1h,
+        cache_write_30m_tokens=unsplit if provider in _OPENAI else 0,
+        reasoning_tokens=shown.get('reasoning'),
+        input_audio_tokens=given.get('audio', 0),
+        input_image_tokens=given.get('image', 0),
+        output_audio_tokens=shown.get('audio', 0),
+        output_image_tokens=shown.get('image', 0),
+    )
+    _check_total(words, used)
+    return used if prompt else None, _tier(read, made)
 
 
-def _tiered(words: Words, name: str) -> int | None:
-    """A detail under its own name and behind each tier's, added; `None` if none is given."""
-    counts = [maybe(words, key) for key in (name, *(f'{tier}_{name}' for tier in _TIERS))]
-    said = [number for number in counts if number is not None]
-    return sum(said) if said else None
+def _by_name(details: Words) -> dict[str, int]:
+    """The details that are given, those behind a tier's name added to their own."""
+    counts: dict[str, int] = {}
+    for key, value in details.items():
+        name = _NAMES.get(key)
+        if name is not None and value is not None:
+            counts[name] = counts.get(name, 0) + count(details, key)
+    return counts
 
 
 def _tier(read: Words, made: Words) -> str | None:

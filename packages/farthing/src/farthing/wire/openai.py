@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from farthing.errors import UsageError
-from farthing.prices.quote import Terms
+from farthing.prices.quote import UNSAID, Terms
 from farthing.usage import Usage
 from farthing.wire.fields import count, inner, maybe, needed, objects, text
 from farthing.wire.prompt import blocks_of, canonical, chars_of, text_of
@@ -101,7 +101,7 @@ def _check_total(words: Words, added: int) -> None:
 def terms(words: Words) -> Terms:
     """The tier that an answer echoes as `service_tier`; absent, it stays unknown."""
     tier = text(words, 'service_tier')
-    return Terms(tier=tier if tier is None else _TIERS.get(tier, tier))
+    return UNSAID if tier is None else Terms(tier=_TIERS.get(tier, tier))
 
 
 def chat_answer(body: Words) -> Reading:
