@@ -43,6 +43,8 @@ class Entry:
         mode: `sync` or `batch`.
         cacheable: Whether the prefix reaches the model's minimum for prompt caching.
         tier: The service tier that served; `None` is unknown.
+        geo: Where inference ran, as the provider echoes it; `None` is unknown.
+        region: Region of the endpoint; `None` is unknown.
         endpoint: Host (and port) that was called; `None` where no request was seen.
         attribution: Who it is for.
         run_id: The framework's run.
@@ -72,6 +74,8 @@ class Entry:
     mode: Mode = 'sync'
     cacheable: Cacheable = 'unknown'
     tier: str | None = None
+    geo: str | None = None
+    region: str | None = None
     endpoint: str | None = None
     attribution: Attribution = NOBODY
     run_id: str | None = None

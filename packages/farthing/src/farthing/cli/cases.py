@@ -5,7 +5,7 @@ not understand or that contradicts another does so too, and a case that cannot b
 `unpriced` with the reason.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -174,7 +174,7 @@ def priced(
     terms, doubts = _conditions(api, call, reading.terms, usage, context)
     call = replace(call, terms=terms)
     quotes = [
-        *_own(book, reading, reading.usage, call),
+        *(book.quote(prompt, call) for prompt in reading.prompts),
         *(book.quote(p.usage, replace(call, model=p.model or model)) for p in reading.parts),
     ]
     if whole_day and _changes(book, reading, call):
@@ -182,17 +182,6 @@ def priced(
     assumed = [*(name for one in quotes for name in one.assumed), *reading.doubts, *doubts]
     tokens = reduce(add, (part.usage for part in reading.parts), reading.usage)
     return Priced(quotes=tuple(quotes), tokens=tokens, assumed=tuple(dict.fromkeys(assumed)))
-
-
-def _own(book: PriceBook, reading: Reading, usage: Usage, call: Call) -> Iterator[Quote]:
-    """A context band belongs to one prompt: where several ran, each is priced by itself."""
-    if not reading.iterations:
-        yield book.quote(usage, call)
-        return
-    first, *others = reading.iterations
-    yield book.quote(replace(first, tool_uses=usage.tool_uses), call)
-    for one in others:
-        yield book.quote(replace(one, tool_uses={}), call)
 
 
 def _changes(book: PriceBook, reading: Reading, call: Call) -> bool:

@@ -14,7 +14,6 @@ from farthing.ledger import Booked
 from farthing.money import usd
 from farthing.prices import PriceBook
 from farthing.prices.quote import Call, Quote, Terms
-from farthing.wire import region_of
 
 _COLUMNS = (
     Column(name='time', title='time (UTC)'),
@@ -77,8 +76,8 @@ def command(
 
     Each call keeps its own date: a rate that changed since does not touch it; a rate that the book
     had wrong or did not know does. What differs is posted as a correction; the entry stays as it
-    was, and `farthing entries` shows both figures. What a ledger does not keep (the geography of
-    inference) is then assumed, and says so; a call that was billed by it is left alone.
+    was, and `farthing entries` shows both figures. An answer that ran several prompts is left
+    alone: the ledger keeps their sum, and a price may hang on the length of each.
 
     \b
     Examples:
@@ -104,7 +103,7 @@ def changes(rows: Iterable[Booked], book: PriceBook) -> tuple[list[Change], int]
         entry = row.entry
         if entry.usage is None:
             continue
-        if _by_geography(row.quote):
+        if _of_several_prompts(row.quote):
             left += 1
             continue
         call = Call(
@@ -120,14 +119,8 @@ def changes(rows: Iterable[Booked], book: PriceBook) -> tuple[list[Change], int]
 
 
 def terms_of(entry: Entry) -> Terms:
-    """The conditions of a stored call, as far as a ledger keeps them.
-
-    The HTTP tap knows that a call was no batch; a framework's callback does not.
-    """
-    seen = entry.endpoint is not None
-    batch = True if entry.mode == 'batch' else False if seen else None
-    host = (entry.endpoint or '').rpartition('@')[2].partition(':')[0]
-    return Terms(tier=entry.tier, batch=batch, region=region_of(host))
+    """The conditions of a stored call."""
+    return Terms(tier=entry.tier, batch=entry.mode == 'batch', geo=entry.geo, region=entry.region)
 
 
 def _is_unbilled(entry: Entry) -> bool:
@@ -135,9 +128,10 @@ def _is_unbilled(entry: Entry) -> bool:
     return entry.quote.cost == 0 and not entry.quote.lines
 
 
-def _by_geography(quote: Quote) -> bool:
-    """Whether a rule of geography made the price in force; the ledger does not keep which one."""
-    return any('geo' in rule for line in quote.lines for rule in line.rules)
+def _of_several_prompts(quote: Quote) -> bool:
+    """Whether the price in force is a sum over prompts, which have a line of each meter."""
+    meters = [line.meter for line in quote.lines]
+    return len(meters) > len(set(meters))
 
 
 def _in_doubt(quote: Quote, old: Quote) -> Quote:
@@ -177,8 +171,8 @@ def _shown(found: list[Change], left: int, form: str, *, dry_run: bool, version:
     show.print_out(f'{len(rows):,} corrections {done}. Price book {version}.')
     if left:
         show.print_out(
-            f'{left:,} calls were billed by the geography of inference, which the ledger does '
-            'not keep: they are left as they were.'
+            f'{left:,} calls ran several prompts, of which the ledger keeps the sum: they are left '
+            'as they were.'
         )
 
 

@@ -89,6 +89,8 @@ class _Reader:
             mode=text['mode'],
             cacheable=text['cacheable'],
             tier=text['tier'],
+            geo=text['geo'],
+            region=text['region'],
             endpoint=text['endpoint'],
             attribution=Attribution(
                 tenant=text['tenant'],

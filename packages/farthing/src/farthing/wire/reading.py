@@ -4,7 +4,7 @@ Each file beside this one knows one provider's words and turns its answers into 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from farthing.prices.quote import UNSAID, Terms
@@ -58,6 +58,19 @@ class Reading:
     purpose: str = 'user'
     doubts: tuple[str, ...] = ()
     output_chars: int = 0
+
+    @property
+    def prompts(self) -> tuple[Usage, ...]:
+        """What is priced by itself: the counts of each prompt, and the tools with the first."""
+        if self.usage is None:
+            return ()
+        if not self.iterations:
+            return (self.usage,)
+        first, *others = self.iterations
+        return (
+            replace(first, tool_uses=self.usage.tool_uses),
+            *(replace(one, tool_uses={}) for one in others),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
