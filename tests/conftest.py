@@ -1,5 +1,6 @@
 """What all tests share: which cell this is, and where the recordings lie."""
 
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,6 @@ NEEDS = {
     'langchain': 'langchain_core',
     'llama_index': 'llama_index.core',
     'standard': 'langchain_tests',
-    'contract': 'llama_index.core',
     'cli': 'llama_index.core',
     'cookbook': 'llama_index.core',
     'prices': 'rich',
@@ -43,6 +43,23 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return 'absent'
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """On how many recorded exchanges each route agrees; the contract tests record theirs."""
+    played, agreed, failed = Counter(), Counter(), Counter()
+    for outcome in ('passed', 'failed'):
+        for report in terminalreporter.stats.get(outcome, ()):
+            told = dict(report.user_properties)
+            if report.when == 'call' and (route := told.get('contract')):
+                played[route] += 1
+                agreed[route] += outcome == 'passed'
+                failed[route] += 'framework_failed' in told
+    for route, number in sorted(played.items()):
+        line = f'contract {route}: {agreed[route]}/{number} recorded exchanges agree'
+        if failed[route]:
+            line += f', {failed[route]} of them although the framework itself failed on the answer'
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope='session')
