@@ -89,6 +89,24 @@ def llama_index(session: nox.Session) -> None:
     _cell(session, 'llama-index', packages, 'llama-index-embeddings-openai')
 
 
+@nox.session(name='bench')
+def bench(session: nox.Session) -> None:
+    """What recording costs, beside its peers: `uv run nox -s bench -- --quick` for a first look."""
+    packages = [
+        'packages/farthing',
+        'packages/farthing-sim',
+        'packages/langchain-farthing[anthropic,openai]',
+        'packages/llama-index-farthing[anthropic,openai]',
+    ]
+    peers = ['genai-prices', 'langfuse', 'opentelemetry-instrumentation-genai-langchain']
+    editable = [part for one in packages for part in ('--editable', one)]
+    session.run_install(
+        'uv', 'pip', 'install', '--no-config', '--quiet', *editable, *peers, 'langchain',
+        '--constraint', 'cells/bench.txt',
+    )  # fmt: skip
+    session.run('python', '-m', 'bench.run', *session.posargs)
+
+
 @nox.session(venv_backend='none')
 def demo(session: nox.Session) -> None:
     """The demo, as a new user sees it."""
