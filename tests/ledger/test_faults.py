@@ -39,6 +39,8 @@ while True:
 def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own code
         [sys.executable, '-c', code, *map(str, arguments)],
+        # Coverage would write as this process's user, which READING gives up.
+        env={name: value for name, value in os.environ.items() if 'COVERAGE' not in name},
         check=False,
         capture_output=True,
         text=True,
