@@ -111,3 +111,9 @@ def bench(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """The demo, as a new user sees it."""
     session.run('farthing', 'demo')
+
+
+@nox.session(venv_backend='none')
+def record(session: nox.Session) -> None:
+    """Write tests/recorded anew: from the simulated providers or, with keys set, the real ones."""
+    session.run('pytest', 'tests/recorded', '--record-mode=rewrite', *session.posargs)

@@ -11,12 +11,12 @@ HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / 'shared'
 # A cell that lacks a framework leaves out the tests that need it.
 NEEDS = {
-    'langchain': 'langchain_core',
-    'llama_index': 'llama_index.core',
-    'standard': 'langchain_tests',
-    'cli': 'llama_index.core',
-    'cookbook': 'llama_index.core',
-    'prices': 'rich',
+    'langchain': ['langchain_core'],
+    'llama_index': ['llama_index.core'],
+    'standard': ['langchain_tests'],
+    'sim/test_frameworks.py': ['langchain_core', 'llama_index.core'],
+    'cli': ['langchain_core', 'llama_index.core'],
+    'cookbook': ['langchain_core', 'llama_index.core'],
 }
 VERSIONS = ('anthropic', 'openai', 'langchain-core', 'langchain', 'llama-index-core')
 
@@ -28,7 +28,7 @@ def _missing(module: str) -> bool:
         return True
 
 
-collect_ignore = [folder for folder, module in NEEDS.items() if _missing(module)]
+collect_ignore = [path for path, modules in NEEDS.items() if any(map(_missing, modules))]
 
 
 def pytest_report_header() -> list[str]:
@@ -55,6 +55,8 @@ def pytest_terminal_summary(terminalreporter) -> None:
                 played[route] += 1
                 agreed[route] += outcome == 'passed'
                 failed[route] += 'framework_failed' in told
+            if report.when == 'call' and 'summary' in told:
+                terminalreporter.write_line(told['summary'])
     for route, number in sorted(played.items()):
         line = f'contract {route}: {agreed[route]}/{number} recorded exchanges agree'
         if failed[route]:
