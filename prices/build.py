@@ -165,7 +165,8 @@ def copy(facts: Facts, wanted: Facts, lender: Facts) -> None:
 def merge(models: dict[str, Facts], model: Facts) -> None:
     """Lay a model over what is known of it."""
     known = models.get(model['id'], {})
-    rows = [] if model.get('replace') else known.get('rows', [])
+    model = dict(model)
+    rows = [] if model.pop('replace', False) else known.get('rows', [])
     models[model['id']] = {
         **known,
         **model,

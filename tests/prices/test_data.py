@@ -185,7 +185,7 @@ def test_other_sellers_cost_what_their_pages_say(
         ('anthropic', 'claude-opus-4-7', '2026-07-25', {'tier': 'fast'}),
         ('anthropic', 'claude-sonnet-4-6', '2026-02-16', {}),
         ('anthropic', 'claude-opus-4-9', '2026-11-01', {}),
-        ('openai', 'gpt-4o', '2024-10-01', {}),
+        ('openai', 'gpt-4o', '2024-05-12', {}),
         ('openai', 'gpt-6.2-sol', '2026-11-01', {}),
         ('openai', 'gpt-5-nano', '2026-11-01', {'tier': 'priority'}),
     ],
@@ -250,8 +250,8 @@ def test_the_book_agrees_with_genai_prices() -> None:
                 equal += 1
 
     assert set(LEFT_OUT) >= unknown
-    # It has no price for long prompts of Sonnet 4; LiteLLM and Anthropic's history have.
-    assert {('claude-sonnet-4-0', 'exact')} == different
+    # It has no price for long prompts of Sonnet 4 and GPT-5.6 Cyber; LiteLLM has.
+    assert {('claude-sonnet-4-0', 'assumed'), ('gpt-5.6-cyber', 'assumed')} == different
     assert equal > 800
 
 
@@ -271,9 +271,9 @@ def sold(genai: Any) -> Iterator[tuple[str, Any, str]]:
 def asked(provider: str) -> Iterator[tuple[Usage, str, dict[str, Any], dict[str, str] | None]]:
     """Usages, days and conditions, in our words and in those of genai-prices."""
     for usage in (SHORT, Usage(input_tokens=150_000, output_tokens=1_000), LONG):
-        yield usage, '2026-11-01', {}, None
-        yield usage, '2026-11-01', {'batch': True}, {'processing': 'batch'}
+        yield usage, '2026-11-20', {}, None
+        yield usage, '2026-11-20', {'batch': True}, {'processing': 'batch'}
         for tier in ('flex', 'priority') if provider == 'openai' else ():
-            yield usage, '2026-11-01', {'tier': tier}, {'service_tier': tier}
+            yield usage, '2026-11-20', {'tier': tier}, {'service_tier': tier}
         if provider == 'anthropic':
-            yield usage, '2026-11-01', {'tier': 'fast'}, {'speed': 'fast'}
+            yield usage, '2026-11-20', {'tier': 'fast'}, {'speed': 'fast'}
