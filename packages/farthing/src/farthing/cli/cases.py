@@ -34,6 +34,13 @@ _TERMS = {
 _SPOKEN = frozenset({'service_tier', 'speed', 'inference_geo'})
 _CONTEXT = frozenset({*_SPOKEN, 'batch', 'region', 'base_url'})
 _NO_CONTEXT: Words = {}
+# The counts that our readers add up, in one spelling; what else is counted may be billed as well.
+_COUNTS = frozenset({
+    'inputtokens', 'outputtokens', 'totaltokens', 'prompttokens', 'completiontokens',
+    'cachecreationinputtokens', 'cachereadinputtokens',
+    'prompttokencount', 'candidatestokencount', 'thoughtstokencount', 'totaltokencount',
+    'cachedcontenttokencount', 'tooluseprompttokencount',
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +166,8 @@ def priced(
         whole_day: Whether `at` stands for any time of its day.
         usage: The usage object, as it was sent.
         context: What the caller knows of the conditions; it wins over the usage object's own
-            words, and where the two differ the price is assumed.
+            words, and where the two differ the price is assumed. Where neither says `batch`, the
+            call was synchronous.
 
     Raises:
         UsageError: The counts are missing or contradict each other.
@@ -209,7 +217,10 @@ def _conditions(
         field.name: getattr(said if getattr(asked, field.name) is None else asked, field.name)
         for field in fields(Terms)
     }
+    if joined['batch'] is None:
+        joined['batch'] = False  # A case that says nothing of a batch is a synchronous call.
     doubts = [f'context {key!r}' for key in given if key not in _CONTEXT]
+    doubts += [f'usage {key!r}' for key, value in usage.items() if value and _unread(key)]
     doubts += [
         f'{key}: usage says {usage[key]!r}, context says {word!r}'
         for key, word in spoken.items()
@@ -223,6 +234,12 @@ def _conditions(
         and getattr(said, name) != getattr(asked, name)
     ]
     return Terms(**joined), doubts
+
+
+def _unread(key: str) -> bool:
+    """Whether a count's name is none that our readers know."""
+    name = key.replace('_', '').lower()
+    return name.endswith(('tokens', 'tokencount')) and name not in _COUNTS
 
 
 def _region(given: Words) -> str | None:

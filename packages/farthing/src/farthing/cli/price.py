@@ -58,6 +58,8 @@ def command(
     The answer is `exact`, `assumed` (a condition that decides the price is not known: it says
     which) or `unpriced` (then there is no cost, and it says why). Nothing unknown costs 0.
 
+    Unless the usage or the context says `batch`, the call was synchronous.
+
     A case is {"id", "provider", "api", "model", "date", "usage", "context"}; each is answered by
     one line {"id", "status", "cost_usd", "tokens", "lines", "assumed", "reason", "model",
     "book"}. A line that is no case is answered too, the rest goes on, and the exit code is 2.

@@ -131,6 +131,9 @@ def _meters(usage: Usage, rates: Mapping[str, Rate], doubts: list[str]) -> list[
             ('cache_write', usage.cache_write_unsplit_tokens),
         )
     meters.append(('output', output))
+    if 'output_image' in rates and output and not usage.output_image_tokens:
+        # The model draws: an answer that names no modality may be all image.
+        doubts.append('output_image')
     if (
         usage.input_audio_tokens
         or usage.input_image_tokens
@@ -180,7 +183,8 @@ def _stand_in(meter: str, rates: Mapping[str, Rate], card: Card, doubts: list[st
         sold = [rates[name] for name in WRITES if name in rates]
         if meter != 'cache_write' or not sold:
             return None
-        if len(sold) > 1:
+        if len(sold) > 1 or 'cache_write_30m' in rates:
+            # OpenAI also keeps for twelve hours, at twice the input's rate, which no meter has.
             doubts.append('cache_ttl')
         return sold[0]
     whole = _PART_OF.get(meter)

@@ -72,13 +72,14 @@ def _usage(words: Words, asked: str, answered: str) -> Usage:
         output += reasoning
     _check_total(words, prompt + output)
     written = count(read, 'cache_write_tokens')
+    kept = count(inner(read, 'cache_write_tokens_details'), 'ttl_12h_tokens')
     return Usage(
         input_tokens=prompt,
         output_tokens=output,
         cache_read_tokens=count(read, 'cached_tokens'),
         cache_write_tokens=written,
-        # OpenAI sells one lifetime: at least 30 minutes (GPT-5.6 and later).
-        cache_write_30m_tokens=written,
+        # At least 30 minutes (GPT-5.6 and later), unless the answer says twelve hours of a part.
+        cache_write_30m_tokens=written - kept,
         reasoning_tokens=reasoning,
         input_audio_tokens=count(read, 'audio_tokens'),
         input_image_tokens=count(read, 'image_tokens'),
