@@ -205,7 +205,7 @@ KEPT = gpt(
          {'service_tier': 'flex'}, 'tier', '0.0028'),
         ('google-vertex', 'gemini-3.8-flash', '2026-11-01', gemini(1_000, 300), STANDARD,
          'region', '0.001875'),
-        # Twelve hours cost twice the input's rate, which no meter has: priced as thirty minutes.
+        # Twelve hours cost twice as much as thirty minutes, and no meter has them: priced as the latter.
         ('openai', 'gpt-6.1-sol', '2026-11-01', KEPT, DEFAULT, 'cache_ttl', '0.0265'),
         # "At least through November 21, 2026": developers.openai.com/api/docs/models/gpt-5.6-sol
         ('openai', 'gpt-5.6-sol', '2026-11-22', gpt(1_000, 500), DEFAULT, 'rate of input', '0.014'),
