@@ -15,6 +15,7 @@ PYTEST = ('pytest', '--numprocesses=2', '--dist=loadgroup', '--block-network')
 LOCAL = '--allowed-hosts=127.0.0.1,localhost,::1'
 RUNNERS = [
     'hypothesis',
+    'jsonschema',
     'pytest',
     'pytest-asyncio',
     'pytest-recording',
@@ -23,6 +24,7 @@ RUNNERS = [
     'pyyaml',
     'vcrpy',
 ]
+LANGCHAIN = ['langchain', 'langchain-aws', 'langchain-google-genai', 'langchain-tests', 'langgraph']
 
 
 @nox.session(venv_backend='none')
@@ -39,7 +41,7 @@ def lint(session: nox.Session) -> None:
     """Style, types and layers."""
     session.run('ruff', 'check')
     session.run('ruff', 'format', '--check')
-    session.run('mypy', *SOURCES)
+    session.run('mypy', *SOURCES, 'tests/typing/usage.py')
     session.run('lint-imports')
     session.run('python', 'prices/build.py', '--check')
 
@@ -52,7 +54,6 @@ def _cell(session: nox.Session, name: str, packages: list[str], *more: str) -> N
         '--constraint', f'cells/{name}.txt',
         '--override', f'cells/{name}-override.txt',
     )  # fmt: skip
-    session.run('uv', 'pip', 'freeze', '--quiet', silent=True)
     session.run(*PYTEST, LOCAL, *session.posargs)
 
 
@@ -64,7 +65,7 @@ def langchain_current(session: nox.Session) -> None:
         'packages/farthing-sim',
         'packages/langchain-farthing[anthropic,openai]',
     ]
-    _cell(session, 'langchain-current', packages, 'langchain', 'langgraph', 'langchain-tests')
+    _cell(session, 'langchain-current', packages, *LANGCHAIN)
 
 
 @nox.session(name='langchain-newest')
@@ -75,7 +76,7 @@ def langchain_newest(session: nox.Session) -> None:
         'packages/farthing-sim',
         'packages/langchain-farthing[anthropic,openai]',
     ]
-    _cell(session, 'langchain-newest', packages, 'langchain', 'langgraph', 'langchain-tests')
+    _cell(session, 'langchain-newest', packages, *LANGCHAIN)
 
 
 @nox.session(name='llama-index')

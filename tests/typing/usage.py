@@ -1,0 +1,45 @@
+"""How users write it, type-checked strictly by `nox -s lint` and never run."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.runnables import Runnable
+
+import farthing
+import llama_index_farthing
+from langchain_farthing import LedgerCallbackHandler, LedgerEmbeddings, recording
+
+
+def langchain(chain: Runnable[str, str], embeddings: Embeddings) -> Decimal:
+    handler = LedgerCallbackHandler('sqlite:///farthing.db', tenant='acme')
+    chain.invoke('x', config={'callbacks': [handler], 'metadata': {'task': 'triage'}})
+    with recording(tenant='acme', task='triage') as spend:
+        chain.invoke('x')
+    vectors: list[float] = LedgerEmbeddings(embeddings, task='search').embed_query('x')
+    calls: int = spend.calls + len(vectors)
+    return handler.spend.cost_usd + spend.cost_usd if calls else Decimal(0)
+
+
+def llama_index() -> farthing.Usage:
+    installed = llama_index_farthing.install(tenant='acme')
+    with farthing.attributed(tenant='globex', tags={'team': 'support'}):
+        pass
+    installed.uninstall()
+    return installed.spend.usage
+
+
+def reading(since: datetime) -> Sequence[Decimal]:
+    with farthing.Ledger.open() as ledger:
+        report = ledger.report(by=['tenant', 'task'], since=since, where={'tenant': ['acme', None]})
+        unpriced: int = report.total.unpriced + report.lost
+        return [row.cost_usd for row in report.rows] if not unpriced else []
+
+
+def prices(at: datetime) -> Decimal | None:
+    usage = farthing.Usage(input_tokens=1_000, output_tokens=10, cache_read_tokens=800)
+    terms = farthing.Terms(tier='standard', batch=False, geo='global')
+    call = farthing.Call(provider='anthropic', model='claude-sonnet-4-6', at=at, terms=terms)
+    quote: farthing.Quote = farthing.PriceBook.load().quote(usage, call)
+    return quote.cost_usd
