@@ -118,7 +118,10 @@ def failure_of(run: Run, error: BaseException, response: LLMResult | None) -> Ob
 
 def estimated(run: Run, reading: Reading, text: str) -> Reading:
     """The reading with our own counts."""
-    usage = Usage(input_tokens=tokens(run.input_chars()), output_tokens=tokens(len(text)))
+    usage = Usage(
+        input_tokens=tokens(run.input_chars(), run.provider),
+        output_tokens=tokens(len(text), run.provider),
+    )
     return Reading(
         usage=usage,
         model=reading.model,

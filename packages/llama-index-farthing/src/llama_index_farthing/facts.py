@@ -144,8 +144,8 @@ def is_model(result: object) -> TypeGuard[BaseModel]:
 def structured(run: Run, result: BaseModel) -> Observed:
     """A structured answer that neither the tap nor an event told of."""
     usage = Usage(
-        input_tokens=tokens(run.input_chars()),
-        output_tokens=tokens(len(result.model_dump_json())),
+        input_tokens=tokens(run.input_chars(), run.provider),
+        output_tokens=tokens(len(result.model_dump_json()), run.provider),
     )
     return observed(run, Reading(usage=usage), estimated=True)
 
@@ -155,7 +155,10 @@ def _estimated(run: Run, reading: Reading, response: Response) -> Reading:
     text = getattr(response, 'text', None) or ''
     if isinstance(response, ChatResponse):
         text = response.message.content or ''
-    usage = Usage(input_tokens=tokens(run.input_chars()), output_tokens=tokens(len(text)))
+    usage = Usage(
+        input_tokens=tokens(run.input_chars(), run.provider),
+        output_tokens=tokens(len(text), run.provider),
+    )
     return replace(reading, usage=usage)
 
 

@@ -204,10 +204,12 @@ class Exchange:
     def _estimated(self, reading: Reading) -> Reading:
         """The reading with counts of ours where the provider's are missing."""
         seen = reading.usage
-        output = tokens(reading.output_chars)
+        provider = self._endpoint.provider
+        output = tokens(reading.output_chars, provider)
         if seen is None:
             chars = self._reader.chars(self._body or {})
-            return replace(reading, usage=Usage(input_tokens=tokens(chars), output_tokens=output))
+            usage = Usage(input_tokens=tokens(chars, provider), output_tokens=output)
+            return replace(reading, usage=usage)
         if output <= seen.output_tokens:
             return reading
         return replace(reading, usage=replace(seen, output_tokens=output))

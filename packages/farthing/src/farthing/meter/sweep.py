@@ -35,7 +35,7 @@ def _inner_posted(run: Run) -> bool:
 
 
 def _abandoned(run: Run) -> Observed:
-    usage = Usage(input_tokens=tokens(run.input_chars()), output_tokens=0)
+    usage = Usage(input_tokens=tokens(run.input_chars(), run.provider), output_tokens=0)
     return Observed(
         id=f'{run.id}:1',
         who=run.who,
