@@ -205,12 +205,18 @@ KEPT = gpt(
          {'service_tier': 'flex'}, 'tier', '0.0028'),
         ('google-vertex', 'gemini-3.8-flash', '2026-11-01', gemini(1_000, 300), STANDARD,
          'region', '0.001875'),
-        # Twelve hours cost twice as much as thirty minutes, and no meter has them: priced as the latter.
+        # Twelve hours cost twice thirty minutes, and no meter has them: priced as the latter.
         ('openai', 'gpt-6.1-sol', '2026-11-01', KEPT, DEFAULT, 'cache_ttl', '0.0265'),
         # "At least through November 21, 2026": developers.openai.com/api/docs/models/gpt-5.6-sol
         ('openai', 'gpt-5.6-sol', '2026-11-22', gpt(1_000, 500), DEFAULT, 'rate of input', '0.014'),
         # The list leaves its long prompts out; LiteLLM has 25 and 112.5.
         ('openai', 'gpt-5.6-cyber', '2026-11-01', LONG, DEFAULT, 'rate of input', '6.856275'),
+        # Its every answer has made a search, at 25 per thousand: 1,000 x 2.5 + 500 x 10, and 0.025
+        ('openai', 'gpt-4o-search-preview', '2026-06-01', gpt(1_000, 500), DEFAULT,
+         'web_search', '0.0325'),
+        # What Google's tools put into the prompt is billed, or is not, by the tool.
+        ('google', 'gemini-2.5-pro', '2026-11-01', gemini(1_000, 300, toolUsePromptTokenCount=200),
+         STANDARD, 'grounding', '0.0045'),
         ('openai', 'gpt-4o', '2024-07-01', gpt(1_000, 500), DEFAULT, 'rate of input', '0.0125'),
         ('openai', 'gpt-4o-audio-preview', '2026-01-01', gpt(1_000, 500), DEFAULT,
          'alias', '0.0075'),

@@ -175,7 +175,9 @@ def priced(
     """
     if api not in APIS:
         raise InputError(f'unknown api {api!r}: expected one of {", ".join(APIS)}')
-    reading = usage_from(api, usage, provider=provider)
+    reading = replace(usage_from(api, usage, provider=provider), model=model)
+    if api in {'openai_chat', 'openai_responses'}:
+        reading = openai.searched(reading)
     if reading.usage is None:
         raise InputError('the usage object has no input tokens: the framework has lost the count')
     call = Call(provider=provider, model=model, at=at)
@@ -185,6 +187,8 @@ def priced(
         *(book.quote(prompt, call) for prompt in reading.prompts),
         *(book.quote(p.usage, replace(call, model=p.model or model)) for p in reading.parts),
     ]
+    if '-deep-research' in model:
+        doubts.append('web_search')  # It searches, and no usage object says how often.
     if whole_day and _changes(book, reading, call):
         doubts.append('time of day')
     assumed = [*(name for one in quotes for name in one.assumed), *reading.doubts, *doubts]

@@ -184,7 +184,7 @@ def _stand_in(meter: str, rates: Mapping[str, Rate], card: Card, doubts: list[st
         if meter != 'cache_write' or not sold:
             return None
         if len(sold) > 1 or 'cache_write_30m' in rates:
-            # OpenAI also keeps for twelve hours, at twice the rate of thirty minutes: no meter of ours.
+            # OpenAI also keeps for twelve hours, at twice this rate, which no meter has.
             doubts.append('cache_ttl')
         return sold[0]
     whole = _PART_OF.get(meter)

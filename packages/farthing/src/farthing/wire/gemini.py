@@ -77,12 +77,13 @@ def terms(words: Words) -> Terms:
 
 
 def read_usage(words: Words) -> Reading:
-    """What a `usageMetadata` object says.
+    """What a `usageMetadata` object says; not which of Google's tools ran, and how often.
 
     Raises:
         UsageError: A count is missing, wrong, or contradicts another.
     """
-    return Reading(usage=usage(words), terms=terms(words))
+    ran = count(_camel(words), 'toolUsePromptTokenCount')
+    return Reading(usage=usage(words), terms=terms(words), doubts=('grounding',) if ran else ())
 
 
 def answer(body: Words) -> Reading:

@@ -124,7 +124,7 @@ def chat_answer(body: Words) -> Reading:
             chars_of(inner(choice, 'message')) + chars_of(choice.get('text')) for choice in choices
         ),
     )
-    return _searched(reading)
+    return searched(reading)
 
 
 def responses_answer(body: Words) -> Reading:
@@ -172,7 +172,7 @@ def _maybe_usage(body: Words, read: Any) -> Usage | None:
     return used
 
 
-def _searched(reading: Reading) -> Reading:
+def searched(reading: Reading) -> Reading:
     """Count the search that a search model makes for every chat request.
 
     The answer does not report it, so it stays in doubt how many were made.
@@ -273,7 +273,7 @@ class ChatStream(EventStream):
             complete=self._done or (self._finish is not None and bool(self._words)),
             output_chars=self._chars,
         )
-        return _searched(reading)
+        return searched(reading)
 
 
 _HEAD = ('id', 'model', 'service_tier')
