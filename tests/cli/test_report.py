@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 import pytest
-from tests.cli.conftest import entry
+from tests.cli.conftest import UNPRICED, entry
 
 from farthing import Ledger
 from farthing.cli.show import clean
@@ -149,3 +149,13 @@ def test_verify_tells_each_difference_and_ends_with_1(run, ledger) -> None:
     assert 'input_tokens' in done.stdout
     assert not told['ok']
     assert all(one in done.stdout.replace('\n', ' ') for one in told['differences'])
+
+
+def test_a_table_shows_no_cost_where_no_call_has_a_price(run) -> None:
+    with Ledger.open('farthing.db') as ledger:
+        ledger.post(entry(1, quote=UNPRICED, list_cost=None))
+
+    done = run('report', '--by', 'tenant')
+
+    assert '$' not in done.stdout
+    assert 'Total: unknown' in done.stdout

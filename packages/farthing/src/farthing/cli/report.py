@@ -145,8 +145,13 @@ def _table(report: Report) -> None:
         shown.add('list_cost_usd')
     shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd'}
     columns = [*_keys(report), *(_figure(name) for name in _ORDER if name in shown)]
-    rows = [_row(report, row, row.keys) for row in report.rows]
+    rows = [_row(report, row, row.keys) | _unknown(row) for row in report.rows]
     show.as_table(columns, rows, total=_total(report), notes=_notes(report))
+
+
+def _unknown(sums: Sums) -> dict[str, None]:
+    """The sums of a group in which no call has a price: a table must not show them as 0."""
+    return dict.fromkeys(MONEY) if sums.calls and sums.unpriced == sums.calls else {}
 
 
 def _total(report: Report) -> dict[str, Any] | None:
@@ -154,14 +159,19 @@ def _total(report: Report) -> dict[str, Any] | None:
     if not report.by:
         return None
     name = 'total' if report.local_total is None else 'total (real)'
-    return {**dict.fromkeys(_names(report), ''), report.by[0]: name, **_figures(report.total)}
+    return (
+        {**dict.fromkeys(_names(report), ''), report.by[0]: name}
+        | _figures(report.total)
+        | _unknown(report.total)
+    )
 
 
 def _notes(report: Report) -> list[str]:
     notes = []
-    least = 'at least ' if report.lost or report.total.unpriced else ''
-    if least:
-        notes.append(f'Total: {least}{show.brief(report.total.cost_usd)}')
+    if _unknown(report.total):
+        notes.append('Total: unknown, no call has a price.')
+    elif report.lost or report.total.unpriced:
+        notes.append(f'Total: at least {show.brief(report.total.cost_usd)}')
     if report.lost:
         notes.append(f'At least, for {report.lost:,} calls could not be recorded (lost).')
     if report.total.unpriced:
