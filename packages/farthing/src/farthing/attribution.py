@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from farthing.errors import InputError
+from farthing.frozen import quick
 
 _NO_TAGS: Mapping[str, str] = MappingProxyType({})
 PURPOSES = ('user', 'routing', 'summary', 'compaction', 'shadow')
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
     """Who pays for a call and what it is for; `None` is unknown.

@@ -13,6 +13,7 @@ from typing import Literal
 
 from farthing.attribution import NOBODY, Attribution
 from farthing.errors import EntryError
+from farthing.frozen import quick
 from farthing.money import usd
 from farthing.prices.quote import Quote
 from farthing.usage import Usage
@@ -27,6 +28,7 @@ _NO_FACTS: Mapping[str, object] = MappingProxyType({})
 _UTC_OFFSET = timedelta(0)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One call in the ledger. It holds numbers and names, never a prompt, an answer or a key.

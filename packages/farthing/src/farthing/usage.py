@@ -6,13 +6,16 @@ OpenTelemetry's `gen_ai.usage.*`. Providers that report disjoint counts are adde
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from types import MappingProxyType
 
 from farthing.errors import UsageError
+from farthing.frozen import quick
 
 _NO_TOOLS: Mapping[str, int] = MappingProxyType({})
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens one call used, as the provider reported them.
@@ -56,31 +59,38 @@ class Usage:
     tool_uses: Mapping[str, int] = field(default_factory=lambda: _NO_TOOLS)
 
     def __post_init__(self) -> None:
+        counts = _always_said(self)
+        plain = _WHOLE.issuperset(map(type, counts)) and min(counts) >= 0
+        # Nearly every usage is plain and says no more; the others are looked at one by one.
+        if not plain or self.tool_uses or _seldom_said(self) != _UNSAID:
+            self._check_counts()
+        cached = self.cache_read_tokens + self.cache_write_tokens
+        if cached > self.input_tokens:
+            raise _exceeds('cached tokens', cached, 'input_tokens', self.input_tokens)
+        split = self.cache_write_5m_tokens + self.cache_write_1h_tokens
+        split += self.cache_write_30m_tokens
+        if split > self.cache_write_tokens:
+            whole = 'cache_write_tokens'
+            raise _exceeds('cache writes by lifetime', split, whole, self.cache_write_tokens)
+        reasoning = self.reasoning_tokens or 0
+        if reasoning > self.output_tokens:
+            raise _exceeds('reasoning_tokens', reasoning, 'output_tokens', self.output_tokens)
+        modal = self.input_audio_tokens + self.input_image_tokens
+        if modal > self.input_tokens:
+            raise _exceeds('audio and image input', modal, 'input_tokens', self.input_tokens)
+        modal = (self.cache_read_audio_tokens or 0) + (self.cache_read_image_tokens or 0)
+        if modal > self.cache_read_tokens:
+            whole = 'cache_read_tokens'
+            raise _exceeds('audio and image cache reads', modal, whole, self.cache_read_tokens)
+        modal = self.output_audio_tokens + self.output_image_tokens
+        if modal > self.output_tokens:
+            raise _exceeds('audio and image output', modal, 'output_tokens', self.output_tokens)
+
+    def _check_counts(self) -> None:
         for name in _COUNTS:
             _check_count(name, getattr(self, name))
         for name, uses in self.tool_uses.items():
             _check_count(f'tool_uses[{name!r}]', uses)
-        self._check_parts()
-
-    def _check_parts(self) -> None:
-        cached = self.cache_read_tokens + self.cache_write_tokens
-        _check_part('cached tokens', cached, 'input_tokens', self.input_tokens)
-        split = self.cache_write_5m_tokens + self.cache_write_1h_tokens
-        split += self.cache_write_30m_tokens
-        _check_part(
-            'cache writes by lifetime', split, 'cache_write_tokens', self.cache_write_tokens
-        )
-        _check_part(
-            'reasoning_tokens', self.reasoning_tokens or 0, 'output_tokens', self.output_tokens
-        )
-        modal = self.input_audio_tokens + self.input_image_tokens
-        _check_part('audio and image input', modal, 'input_tokens', self.input_tokens)
-        modal = (self.cache_read_audio_tokens or 0) + (self.cache_read_image_tokens or 0)
-        _check_part(
-            'audio and image cache reads', modal, 'cache_read_tokens', self.cache_read_tokens
-        )
-        modal = self.output_audio_tokens + self.output_image_tokens
-        _check_part('audio and image output', modal, 'output_tokens', self.output_tokens)
 
     @property
     def uncached_input_tokens(self) -> int:
@@ -108,7 +118,11 @@ class Usage:
 
 
 _COUNTS = tuple(f.name for f in fields(Usage) if f.name != 'tool_uses')
-_OPTIONAL = frozenset({'reasoning_tokens', 'cache_read_audio_tokens', 'cache_read_image_tokens'})
+_OPTIONAL = ('reasoning_tokens', 'cache_read_audio_tokens', 'cache_read_image_tokens')
+_UNSAID = (None,) * len(_OPTIONAL)
+_WHOLE = frozenset({int})
+_always_said = attrgetter(*(name for name in _COUNTS if name not in _OPTIONAL))
+_seldom_said = attrgetter(*_OPTIONAL)
 
 
 def _check_count(name: str, count: object) -> None:
@@ -119,12 +133,11 @@ def _check_count(name: str, count: object) -> None:
     raise UsageError(f'`{name}` is {count!r}: expected a whole number of at least 0')
 
 
-def _check_part(part: str, count: int, whole: str, total: int) -> None:
-    if count > total:
-        raise UsageError(
-            f'{part} ({count}) exceed `{whole}` ({total}): '
-            'was a disjoint count read as an inclusive one?'
-        )
+def _exceeds(part: str, count: int, whole: str, total: int) -> UsageError:
+    return UsageError(
+        f'{part} ({count}) exceed `{whole}` ({total}): '
+        'was a disjoint count read as an inclusive one?'
+    )
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

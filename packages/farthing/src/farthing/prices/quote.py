@@ -5,11 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from farthing.frozen import quick
 from farthing.money import usd
 
 Status = Literal['exact', 'assumed', 'unpriced']
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The conditions a call was billed under; `None` is unknown, and then the quote says so.
@@ -52,6 +54,7 @@ class Line(NamedTuple):
     rules: tuple[str, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """The price of one call.
@@ -80,6 +83,7 @@ class Quote:
         return None if self.cost is None else usd(self.cost)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What is priced, beside its usage: the model and when and how it was called."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from farthing.frozen import quick
 from farthing.prices.quote import UNSAID, Terms
 from farthing.usage import Usage
 
@@ -26,6 +27,7 @@ class Part:
     model: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What one answer says.
