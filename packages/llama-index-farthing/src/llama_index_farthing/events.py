@@ -10,9 +10,9 @@ is the one that counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from inspect import BoundArguments
 from typing import Any, Protocol
-from uuid import uuid4
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -53,10 +53,11 @@ from llama_index_farthing.facts import (
 )
 
 _WORKFLOW_RUN = 'llamaindex.run_id'
+# LlamaIndex calls a span `Class.method-<uuid>`: so begin the methods that stream ...
 _STREAMS = ('stream', 'astream')
-_STRUCTURED = frozenset(
-    f'{prefix}structured_predict' for prefix in ('', 'a', 'stream_', 'astream_')
-)
+# ... and so end `structured_predict` and its streamed and async twins.
+_STRUCTURED = 'structured_predict-'
+_UUID = 36  # characters at the end of a span's id
 
 
 class Recipients(Protocol):
@@ -96,10 +97,12 @@ class Call:
     def only_wraps(self, reading: Reading | None) -> bool:
         """Whether its answer is the one that a call inside it was posted with."""
         within = [one for one in self.inner if one.answered]
+        if not within:
+            return False
         if reading is None or reading.usage is None or reading.response_id is None:
-            return bool(within)
+            return True
         ids = {each for one in within for each in one.run.answer_ids - {one.run.id}}
-        return bool(within) and (not ids or reading.response_id in ids)
+        return not ids or reading.response_id in ids
 
     def reads(self, other: 'Call') -> bool:
         """Whether its stream is made of the `other` one's, which it opened when it was first read.
@@ -124,7 +127,8 @@ class Calls:
 
     def __init__(self, to: Recipients) -> None:
         self._to = to
-        self._spans: dict[str, tuple[str | None, object]] = {}
+        # By span: the one around it, the outermost one, and the object that was called.
+        self._spans: dict[str, tuple[str | None, str | None, object]] = {}
         self._calls: dict[str, list[Call]] = {}
 
     def lose(self, error: Exception) -> None:
@@ -146,8 +150,12 @@ class Calls:
 
         Some models send a request of their own for structured output and tell of it by no event.
         """
-        self._spans[span_id] = (parent_id, instance)
-        if not (_method(span_id) in _STRUCTURED and isinstance(instance, LLM)):
+        root = None
+        if parent_id is not None:
+            around = self._spans.get(parent_id)
+            root = parent_id if around is None else around[1] or parent_id
+        self._spans[span_id] = (parent_id, root, instance)
+        if not (_STRUCTURED in span_id and isinstance(instance, LLM)):
             return
 
         def messages() -> list[ChatMessage]:
@@ -155,6 +163,7 @@ class Calls:
             return list(given['prompt'].format_messages(**given.get('prompt_args', {})))
 
         self._start(
+            span_id[-_UUID:],
             span_id,
             active_instrument_tags.get(),
             'structured',
@@ -185,6 +194,7 @@ class Calls:
         """A chat call starts."""
         messages, options = event.messages, event.additional_kwargs
         self._start(
+            event.id_,
             event.span_id,
             event.tags,
             'chat',
@@ -197,6 +207,7 @@ class Calls:
         """A completion starts."""
         prompt = event.prompt
         self._start(
+            event.id_,
             event.span_id,
             event.tags,
             'complete',
@@ -208,7 +219,7 @@ class Calls:
     def embed(self, event: EmbeddingStartEvent) -> None:
         """A request for embeddings starts; its texts are told when it ends."""
         model = event.model_dict.get('model_name')
-        self._start(event.span_id, event.tags, 'embed', model, call_type='embeddings')
+        self._start(event.id_, event.span_id, event.tags, 'embed', model, call_type='embeddings')
 
     def progress(self, event: LLMChatInProgressEvent | LLMCompletionInProgressEvent) -> None:
         """A stream has handed out a piece; each response holds the whole text up to there."""
@@ -258,6 +269,7 @@ class Calls:
 
     def _start(
         self,
+        run_id: str,
         span: str | None,
         tags: Mapping[str, Any],
         kind: str,
@@ -271,10 +283,11 @@ class Calls:
         if not accounts:
             return
         span_id = span or ''
-        instance, outer, root = self._around(span_id)
+        parent, root, instance = self._spans.get(span_id, _NO_SPAN)
+        outer = self._outer(span_id, parent) if self._calls else None
         provider = provider_of(instance)
         run = Run(
-            str(uuid4()),
+            run_id,
             parent_id=tags.get(_WORKFLOW_RUN) or root,
             who=attribution_of(tags, self._to.outer()),
             account=accounts[0],
@@ -284,9 +297,10 @@ class Calls:
             call_type=call_type,
             text=text,
             input_chars=chars,
-            deferred=kind != 'structured' and _method(span_id).startswith(_STREAMS),
+            deferred=kind != 'structured' and span_id.partition('.')[2].startswith(_STREAMS),
         )
-        run.accounts += [one for one in accounts[1:] if one not in run.accounts]
+        if len(accounts) > 1:
+            run.accounts += [one for one in accounts[1:] if one is not accounts[0]]
         call = Call(run, kind, instance)
         if outer is not None:
             outer.inner.append(call)
@@ -294,31 +308,28 @@ class Calls:
         self._calls.setdefault(span_id, []).append(call)
         opened(run)
 
-    def _around(self, span_id: str) -> tuple[object, Call | None, str | None]:
-        """The object that was called, the call that this one is part of, the outermost span."""
-        parent, instance = self._spans.get(span_id, (None, None))
-        outer, root = next(iter(self._calls.get(span_id, ())), None), None
-        if outer is not None and outer.run.call_type == 'embeddings':
-            outer = None
+    def _outer(self, span_id: str, parent: str | None) -> Call | None:
+        """The open call that one in this span is part of."""
+        outer = next(iter(self._calls.get(span_id, ())), None)
+        if outer is not None and outer.run.call_type != 'embeddings':
+            return outer
         while parent is not None:
-            if outer is None and parent in self._calls:
-                outer = self._calls[parent][-1]
-            root = parent
-            parent = self._spans.get(parent, (None, None))[0]
-        return instance, outer, root
+            if parent in self._calls:
+                return self._calls[parent][-1]
+            parent = self._spans.get(parent, _NO_SPAN)[0]
+        return None
 
     def _taken(self, span: str | None, kind: str) -> Call | None:
         """The oldest open call of that kind in a span."""
         span_id = span or ''
         calls = self._calls.get(span_id)
-        if calls is None:
-            return None
-        call = next((one for one in calls if one.kind == kind), None)
-        if call is not None:
-            calls.remove(call)
-            if not calls:
-                self._calls.pop(span_id, None)
-        return call
+        for call in calls or ():
+            if calls and call.kind == kind:
+                calls.remove(call)
+                if not calls:
+                    self._calls.pop(span_id, None)
+                return call
+        return None
 
     def _end(
         self, event: BaseEvent, kind: str, response: ChatResponse | CompletionResponse | None
@@ -353,21 +364,27 @@ class Calls:
             post(run.accounts, failure_of(run, error, call.last))
 
 
-def _method(span_id: str) -> str:
-    """The method that a span is of: LlamaIndex calls it `Class.method-<uuid>`."""
-    return span_id.partition('.')[2].partition('-')[0]
+_NO_SPAN = (None, None, None)
 
 
 class Events(BaseEventHandler):
-    """LlamaIndex swallows what a handler raises: here it is counted as a lost call."""
+    """Hears of every event; LlamaIndex swallows what it raises, so that is counted as lost here."""
 
-    _calls: Calls = PrivateAttr()
-    _steps: dict[type[BaseEvent], Callable[[Any], None]] = PrivateAttr()
+    _given: Calls = PrivateAttr()
 
     def __init__(self, calls: Calls) -> None:
         super().__init__()
-        self._calls = calls
-        self._steps = {
+        self._given = calls
+
+    # Pydantic takes a microsecond to find a private attribute, and none to find these.
+    @cached_property
+    def _calls(self) -> Calls:
+        return self._given
+
+    @cached_property
+    def _steps(self) -> dict[type[BaseEvent], Callable[[Any], None]]:
+        calls = self._given
+        return {
             LLMChatStartEvent: calls.chat,
             LLMChatInProgressEvent: calls.progress,
             LLMChatEndEvent: calls.chat_ended,
@@ -398,11 +415,15 @@ class Events(BaseEventHandler):
 class Spans(NullSpanHandler):
     """Keeps which span is part of which, and hears of the exception that ends one."""
 
-    _calls: Calls = PrivateAttr()
+    _given: Calls = PrivateAttr()
 
     def __init__(self, calls: Calls) -> None:
         super().__init__()
-        self._calls = calls
+        self._given = calls
+
+    @cached_property
+    def _calls(self) -> Calls:
+        return self._given
 
     @classmethod
     def class_name(cls) -> str:
@@ -419,7 +440,10 @@ class Spans(NullSpanHandler):
         **_: Any,
     ) -> None:
         """A span has started."""
-        self._safely(self._calls.entered, id_, parent_id, instance, bound_args)
+        try:
+            self._calls.entered(id_, parent_id, instance, bound_args)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._calls.lose(error)
 
     def span_exit(
         self,
@@ -430,7 +454,10 @@ class Spans(NullSpanHandler):
         **_: Any,
     ) -> None:
         """A span has ended."""
-        self._safely(self._calls.left, id_, result)
+        try:
+            self._calls.left(id_, result)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._calls.lose(error)
 
     def span_drop(
         self,
@@ -441,10 +468,7 @@ class Spans(NullSpanHandler):
         **_: Any,
     ) -> None:
         """A span has failed."""
-        self._safely(self._calls.dropped, id_, err)
-
-    def _safely(self, step: Callable[..., None], *facts: Any) -> None:
         try:
-            step(*facts)
-        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            self._calls.dropped(id_, err)
+        except Exception as error:  # noqa: BLE001 - as above
             self._calls.lose(error)

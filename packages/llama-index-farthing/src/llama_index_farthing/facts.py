@@ -38,9 +38,11 @@ _PROVIDERS = {
 }
 # One integration serves several providers; its client tells which.
 _CLIENTS = {'AnthropicBedrock': 'aws-bedrock', 'AnthropicVertex': 'google-vertex'}
+_SEVERAL = frozenset({'anthropic', None})
 _INTEGRATION_DEPTH = 3
 _WHO = ('tenant', 'task', 'session')
 _FIRST_ERROR_STATUS = 400
+_NOTHING = Reading(usage=None)
 
 
 def attribution_of(tags: Mapping[str, Any], outer: Attribution) -> Attribution:
@@ -48,21 +50,25 @@ def attribution_of(tags: Mapping[str, Any], outer: Attribution) -> Attribution:
 
     Other tags are not read: workflows put summaries of the user's texts among them.
     """
-    tenant, task, session = (str(tags.get(name) or '') or None for name in _WHO)
-    if tenant is task is session is None:
+    if not (tags and any(name in tags for name in _WHO)):
         return outer
+    tenant, task, session = (str(tags.get(name) or '') or None for name in _WHO)
     return narrowed(outer, tenant=tenant, task=task, session=session)
 
 
 def provider_of(model: object) -> str | None:
     """Who bills the calls of an LLM or embedding model; `None` where its class does not say."""
-    client = type(getattr(model, '_client', None)).__name__
-    return _CLIENTS.get(client) or _integration(type(model).__mro__)
+    provider = _integration(type(model))  # type: ignore[arg-type]  # mypy: a type has no hash
+    if provider not in _SEVERAL:
+        return provider
+    # Pydantic takes two microseconds to say that there is no such attribute.
+    private = getattr(model, '__pydantic_private__', None) or {}
+    return _CLIENTS.get(type(private.get('_client')).__name__, provider)
 
 
 @cache
-def _integration(bases: tuple[type, ...]) -> str | None:
-    for base in bases:
+def _integration(model: type) -> str | None:
+    for base in model.__mro__:
         parts = base.__module__.split('.')
         if parts[0] == 'llama_index' and len(parts) >= _INTEGRATION_DEPTH:
             if parts[1] not in {'llms', 'embeddings'}:
@@ -74,30 +80,36 @@ def _integration(bases: tuple[type, ...]) -> str | None:
 def last_text(messages: Sequence[ChatMessage]) -> str:
     """The text of the last user message that has one, as the tap reads it from the request."""
     for message in reversed(messages):
-        if message.role == MessageRole.USER:
-            text = ''.join(block.text for block in message.blocks if isinstance(block, TextBlock))
-            if text:
-                return text
+        if message.role == MessageRole.USER and (text := ''.join(_texts(message))):
+            return text
     return ''
 
 
 def input_chars(messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> int:
     """Characters of all texts, and of the tools' descriptions."""
-    return sum(len(one.content or '') for one in messages) + chars_of(options.get('tools'))
+    tools = options.get('tools')
+    return sum(map(_chars, messages)) + (chars_of(tools) if tools else 0)
+
+
+def _chars(message: ChatMessage) -> int:
+    return sum(map(len, _texts(message)))
+
+
+def _texts(message: ChatMessage) -> list[str]:
+    return [block.text for block in message.blocks if isinstance(block, TextBlock)]
 
 
 def answer_of(run: Run, response: Response) -> Observed:
     """What the framework says of an answer that the tap has not seen."""
-    message = response.message if isinstance(response, ChatResponse) else None
-    extra = {
-        **(message.additional_kwargs if message else {}),
-        **(response.additional_kwargs if response else {}),
-    }
-    raw = response.raw if response else None
+    if response is None:
+        return observed(run, _estimated(run, _NOTHING, None), estimated=True)
+    raw, extra = response.raw, response.additional_kwargs
+    if isinstance(response, ChatResponse):
+        extra = {**response.message.additional_kwargs, **extra}
     try:
-        reading = Reading(usage=None) if raw is None and not extra else wire.answer(raw, extra)
+        reading = wire.answer(raw, extra) if raw is not None or extra else _NOTHING
     except UsageError:
-        return observed(run, Reading(usage=None), error='UsageError')
+        return observed(run, _NOTHING, error='UsageError')
     if reading.usage is None:
         return observed(run, _estimated(run, reading, response), estimated=True)
     return observed(run, reading)
@@ -152,14 +164,17 @@ def structured(run: Run, result: BaseModel) -> Observed:
 
 def _estimated(run: Run, reading: Reading, response: Response) -> Reading:
     """The reading with our own counts; a stream's last response holds its whole text."""
-    text = getattr(response, 'text', None) or ''
-    if isinstance(response, ChatResponse):
-        text = response.message.content or ''
+    if response is None:
+        chars = 0
+    elif isinstance(response, ChatResponse):
+        chars = _chars(response.message)
+    else:
+        chars = len(response.text)
     usage = Usage(
         input_tokens=tokens(run.input_chars(), run.provider),
-        output_tokens=tokens(len(text), run.provider),
+        output_tokens=tokens(chars, run.provider),
     )
-    return replace(reading, usage=usage)
+    return Reading(usage=usage) if reading is _NOTHING else replace(reading, usage=usage)
 
 
 def observed(

@@ -65,8 +65,8 @@ class _Switch:
         """Whom a call is for that does not say."""
         here = current()
         defaults = NOBODY if self._installed is None else self._installed._defaults  # noqa: SLF001
-        if defaults == NOBODY:
-            return here
+        if here is NOBODY:
+            return defaults
         return narrowed(
             defaults,
             tenant=here.tenant,
