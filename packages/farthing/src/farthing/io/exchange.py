@@ -4,7 +4,6 @@ The tap holds the bytes; this holds what they mean. It keeps numbers only: of a 
 its conditions and the fingerprints of its blocks, of an answer its usage.
 """
 
-import atexit
 import time
 from asyncio import CancelledError
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from farthing.attribution import current
+from farthing.ending import posts_at_exit
 from farthing.entry import CallType, EntryStatus
 from farthing.errors import UsageError
 from farthing.estimate import tokens
@@ -287,8 +287,10 @@ unfinished: dict[str, Exchange] = {}
 """Answers that are made in the background, by response id, until they are fetched."""
 
 
-@atexit.register
 def _never_fetched() -> None:
     """Post what was never fetched: it is billed, and nobody here knows how much."""
     for exchange in list(unfinished.values()):
         exchange.leave()
+
+
+posts_at_exit(_never_fetched)

@@ -1,15 +1,22 @@
-"""The ledgers of this process: one meter for each, shared by all that post to it."""
+"""The ledgers of this process: one meter for each, shared by all that post to it.
+
+The ledger with SQLite, and the price book, are loaded when the first of them is opened: a program
+that imports an adapter and records nothing does not wait for them.
+"""
 
 import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from farthing.errors import InputError
-from farthing.ledger import Ledger
 from farthing.meter import Account, Meter, Spend
-from farthing.prices import PriceBook
 
-Source = Ledger | str | Path | None
+if TYPE_CHECKING:
+    from farthing.ledger import Ledger
+    from farthing.prices import PriceBook
+
+Source: TypeAlias = 'Ledger | str | Path | None'
 """An open ledger, its address, or `None` for `FARTHING_LEDGER` and else `farthing.db`."""
 
 PRICES = 'FARTHING_PRICES'
@@ -38,6 +45,8 @@ def meter(source: Source = None) -> Meter:
         LedgerError: The ledger cannot be opened.
         InputError: `source` is none of what is expected.
     """
+    from farthing.ledger import Ledger  # noqa: PLC0415 - see above
+
     with _lock:
         if isinstance(source, Ledger):
             return _given.setdefault(id(source), Meter(source, book()))
@@ -53,7 +62,9 @@ def meter(source: Source = None) -> Meter:
         return _opened[key]
 
 
-def book() -> PriceBook:
+def book() -> 'PriceBook':
     """The price book in force: the release's, with the user's overlay."""
+    from farthing.prices import PriceBook  # noqa: PLC0415 - see above
+
     overlay = os.environ.get(PRICES)
     return PriceBook.load().with_overlay(Path(overlay)) if overlay else PriceBook.load()

@@ -1,6 +1,5 @@
 """The ledger: post on one side, report on the other."""
 
-import atexit
 import math
 import os
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from farthing.ending import closes_at_exit
 from farthing.entry import Correction, Decision, Entry, Outcome
 from farthing.errors import EntryError, InputError, LedgerBusy, LedgerError
 from farthing.ledger import draining, keys, locks, record, secret, spool
@@ -381,7 +381,7 @@ def _after_fork_in_child() -> None:
     _posting.clear()
 
 
-atexit.register(_close_all)
+closes_at_exit(_close_all)
 if hasattr(os, 'register_at_fork'):
     os.register_at_fork(
         before=_before_fork,

@@ -8,16 +8,18 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from farthing.attribution import narrowed
 from farthing.caching.minimum import cacheable
 from farthing.entry import Entry
 from farthing.meter.observed import Observed
-from farthing.prices import PriceBook
 from farthing.prices.quote import UNSAID, Call, Quote, Terms
 from farthing.usage import Usage
 from farthing.wire.reading import Part, Reading
+
+if TYPE_CHECKING:
+    from farthing.prices import PriceBook
 
 
 class Books(Protocol):
@@ -39,7 +41,7 @@ _log = logging.getLogger('farthing')
 class Meter:
     """Prices observed attempts and posts them to a ledger."""
 
-    def __init__(self, ledger: Books, book: PriceBook) -> None:
+    def __init__(self, ledger: Books, book: 'PriceBook') -> None:
         self.ledger = ledger
         self.book = book
         self._warned = False

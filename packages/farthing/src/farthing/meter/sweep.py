@@ -1,8 +1,8 @@
 """Ends the runs that nobody ended: cancelled calls that no callback reported."""
 
-import atexit
 import time
 
+from farthing.ending import posts_at_exit
 from farthing.estimate import tokens
 from farthing.meter.account import post
 from farthing.meter.observed import Observed
@@ -53,4 +53,4 @@ def _abandoned(run: Run) -> Observed:
     )
 
 
-atexit.register(sweep)
+posts_at_exit(sweep)

@@ -18,7 +18,7 @@ import orjson
 
 from farthing.errors import InputError, PriceError
 from farthing.money import pico, usd
-from farthing.prices import facts, packaged
+from farthing.prices import packaged
 from farthing.prices.card import TOKEN_METERS, Band, Card, Rate, bill
 from farthing.prices.names import PROVIDERS, Name, provider_of, resolve
 from farthing.prices.overlay import Overlay, overlay_document
@@ -97,6 +97,8 @@ class PriceBook:
             InputError: The file cannot be read.
             PriceError: Its content contradicts itself.
         """
+        from farthing.prices import facts  # noqa: PLC0415 - few books have an overlay
+
         documents, digest, where = overlay_document(overlay)
         read = [facts.read(one, where=where, label='overlay') for one in documents]
         layers = tuple({**one, 'provider': _seller(one['provider'])} for one in read)

@@ -1,6 +1,5 @@
 """Reads a user's overlay: the one file of prices that is not ours."""
 
-import tomllib
 from collections.abc import Mapping
 from hashlib import sha256
 from os import PathLike
@@ -36,6 +35,8 @@ def _read(path: Path) -> Mapping[str, Any]:
         text = path.read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f'price overlay {str(path)!r} cannot be read: {error}') from error
+    import tomllib  # noqa: PLC0415 - few books have an overlay
+
     try:
         content = orjson.loads(text) if path.suffix == '.json' else tomllib.loads(text)
     except ValueError as error:
