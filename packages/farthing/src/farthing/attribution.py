@@ -58,6 +58,21 @@ def current() -> Attribution:
     return _current.get()
 
 
+def current_over(defaults: Attribution) -> Attribution:
+    """The attribution in force here, and `defaults` where it says nothing."""
+    here = _current.get()
+    if here is NOBODY:
+        return defaults
+    return narrowed(
+        defaults,
+        tenant=here.tenant,
+        task=here.task,
+        session=here.session,
+        purpose=here.purpose,
+        tags=here.tags,
+    )
+
+
 def narrowed(
     outer: Attribution,
     *,

@@ -13,7 +13,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from farthing.attribution import NOBODY, Attribution, current, narrowed
+from farthing.attribution import Attribution, current, current_over
 from farthing.errors import InputError
 from farthing.io.shared import Source, account
 from farthing.io.tap import tap
@@ -203,17 +203,7 @@ class LedgerCallbackHandler(_Events):
         return (self._account,)
 
     def _outer(self) -> Attribution:
-        here = current()
-        if here is NOBODY:
-            return self._defaults
-        return narrowed(
-            self._defaults,
-            tenant=here.tenant,
-            task=here.task,
-            session=here.session,
-            purpose=here.purpose,
-            tags=here.tags,
-        )
+        return current_over(self._defaults)
 
     @property
     def spend(self) -> Spend:

@@ -10,7 +10,7 @@ from functools import cache
 
 from langchain_core.tracers.context import register_configure_hook
 
-from farthing.attribution import attributed
+from farthing.io.recording import recorded
 from farthing.io.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Spend, ambient
@@ -21,10 +21,11 @@ ENVIRONMENT = 'FARTHING_RECORD'
 
 
 class AmbientHandler(_Events):
-    """Posts to the accounts of the `recording` blocks around a call, else to the default one."""
+    """Posts to the accounts of the `recording` blocks around a call, else to the default one.
 
-    def __init__(self) -> None:
-        _default()
+    LangChain makes one for each call where the environment variable is set, so making one does
+    nothing that could fail.
+    """
 
     def _accounts(self) -> Iterable[Account]:
         return ambient.get() or (_default(),)
@@ -37,6 +38,7 @@ def _default() -> Account:
     return one
 
 
+_AMBIENT = AmbientHandler()
 _handler: ContextVar[AmbientHandler | None] = ContextVar('farthing_handler', default=None)
 register_configure_hook(
     _handler, inheritable=True, handle_class=AmbientHandler, env_var=ENVIRONMENT
@@ -69,19 +71,9 @@ def recording(
     Raises:
         LedgerError: The ledger cannot be opened.
     """
-    one = account(ledger)
-    tap.install(one)
-    accounts = ambient.set((one, *ambient.get()))
-    handler = _handler.set(_ambient_handler())
+    handler = _handler.set(_AMBIENT)
     try:
-        with attributed(tenant=tenant, task=task, session=session, tags=tags):
-            yield one.spend
+        with recorded(ledger, tenant=tenant, task=task, session=session, tags=tags) as spend:
+            yield spend
     finally:
-        tap.release(one)
         _handler.reset(handler)
-        ambient.reset(accounts)
-
-
-@cache
-def _ambient_handler() -> AmbientHandler:
-    return AmbientHandler.__new__(AmbientHandler)

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from llama_index_instrumentation import get_dispatcher
 
-from farthing.attribution import NOBODY, Attribution, attributed, current, narrowed
+from farthing.attribution import NOBODY, Attribution, current_over
 from farthing.errors import InputError
+from farthing.io.recording import recorded
 from farthing.io.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Spend, ambient, sweep
@@ -63,18 +64,7 @@ class _Switch:
 
     def outer(self) -> Attribution:
         """Whom a call is for that does not say."""
-        here = current()
-        defaults = NOBODY if self._installed is None else self._installed._defaults  # noqa: SLF001
-        if here is NOBODY:
-            return defaults
-        return narrowed(
-            defaults,
-            tenant=here.tenant,
-            task=here.task,
-            session=here.session,
-            purpose=here.purpose,
-            tags=here.tags,
-        )
+        return current_over(NOBODY if self._installed is None else self._installed._defaults)  # noqa: SLF001
 
     def on(self, one: Account, defaults: Attribution, *, http_tap: bool) -> Installed:
         """Record every call of the process."""
@@ -206,12 +196,8 @@ def recording(
     Raises:
         LedgerError: The ledger cannot be opened.
     """
-    one = account(ledger)
-    tap.install(one)
-    accounts = ambient.set((one, *ambient.get()))
-    try:
-        with _switch.block(), attributed(tenant=tenant, task=task, session=session, tags=tags):
-            yield one.spend
-    finally:
-        tap.release(one)
-        ambient.reset(accounts)
+    with (
+        _switch.block(),
+        recorded(ledger, tenant=tenant, task=task, session=session, tags=tags) as spend,
+    ):
+        yield spend
