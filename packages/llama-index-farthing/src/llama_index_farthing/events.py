@@ -175,7 +175,7 @@ class Calls:
     def left(self, span_id: str, result: object = None) -> None:
         """A span has ended; a stream that it returned may still run."""
         self._spans.pop(span_id, None)
-        call = self._taken(span_id, 'structured')
+        call = self._taken(span_id, 'structured') if span_id in self._calls else None
         if call is None:
             return
         call.answered = call.run.seen or any(one.answered for one in call.inner)
@@ -286,10 +286,11 @@ class Calls:
         parent, root, instance = self._spans.get(span_id, _NO_SPAN)
         outer = self._outer(span_id, parent) if self._calls else None
         provider = provider_of(instance)
+        who = self._to.outer()
         run = Run(
             run_id,
             parent_id=tags.get(_WORKFLOW_RUN) or root,
-            who=attribution_of(tags, self._to.outer()),
+            who=attribution_of(tags, who) if tags else who,
             account=accounts[0],
             provider=provider,
             tapped=tap.sees(provider),
@@ -347,7 +348,7 @@ class Calls:
             return
         seen = answer_of(run, response or call.last)
         reading = seen.reading if seen.usage_source == 'reported' else None
-        if call.only_wraps(reading):
+        if call.inner and call.only_wraps(reading):
             run.answer_ids |= {each for one in call.inner for each in one.run.answer_ids}
             return
         run.answer_ids |= {run.id, (reading and reading.response_id) or run.id}

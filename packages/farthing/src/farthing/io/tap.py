@@ -49,7 +49,7 @@ class Tap:
 
     def sees(self, provider: str | None) -> bool:
         """Whether no call to this provider can be missed."""
-        return self.installed and provider in _PROVIDERS
+        return self._default is not None and provider in _PROVIDERS
 
     def install(self, account: Account) -> None:
         """Switch on for a user; calls that belong to no run go to the first user's ledger."""
