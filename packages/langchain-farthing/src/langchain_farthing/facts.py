@@ -2,18 +2,16 @@
 
 from asyncio import CancelledError
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from farthing.attribution import Attribution, narrowed
-from farthing.entry import EntryStatus
 from farthing.errors import UsageError
-from farthing.estimate import tokens
-from farthing.meter import Observed, Run
-from farthing.prices.quote import Terms
-from farthing.usage import Usage
+from farthing.meter import Observed, Run, unseen
+from farthing.meter.unseen import estimated
 from farthing.wire import langchain as wire
 from farthing.wire.reading import Reading
 
@@ -32,8 +30,7 @@ _TAGS = {'langgraph_node': 'node', 'lc_agent_name': 'agent'}
 _TOLD = frozenset({'tenant', 'task', 'session', 'thread_id', 'lc_source', *_TAGS})
 _FIRST_ERROR_STATUS = 400
 _RUN = 'lc_run--'
-# A chat model answers at once; batches are fetched by other means.
-_SYNC = Terms(batch=False)
+observed = partial(unseen.observed, api='langchain_usage_metadata')
 
 
 def attribution_of(metadata: Mapping[str, Any], outer: Attribution) -> Attribution:
@@ -83,13 +80,16 @@ def answer_of(run: Run, response: LLMResult) -> tuple[Observed, set[str]]:
         reading = wire.answer(usage_metadata, getattr(message, 'response_metadata', None) or {})
     except UsageError:
         return observed(run, Reading(usage=None), error='UsageError'), {run.id}
-    ids = {run.id, reading.response_id, (getattr(message, 'id', '') or '').removeprefix(_RUN)}
-    known = {one for one in ids if one}
-    if (usage_metadata or {}).get('total_cost') == 0:
+    known = {run.id}
+    if reading.response_id:
+        known.add(reading.response_id)
+    if message is not None and message.id:
+        known.add(message.id.removeprefix(_RUN))
+    if usage_metadata and usage_metadata.get('total_cost') == 0:
         return observed(run, reading, status='cache_hit', billed=False), known
     if reading.usage is None:
         text = generation.text if generation else ''
-        return observed(run, estimated(run, reading, text), estimated=True), known
+        return observed(run, estimated(run, reading, len(text)), estimated=True), known
     return observed(run, reading), known
 
 
@@ -100,7 +100,7 @@ def failure_of(run: Run, error: BaseException, response: LLMResult | None) -> Ob
         text = generation.text if generation else ''
         return observed(
             run,
-            estimated(run, Reading(usage=None, complete=False), text),
+            estimated(run, Reading(usage=None, complete=False), len(text)),
             status='cancelled',
             estimated=True,
             error=type(error).__name__,
@@ -113,50 +113,4 @@ def failure_of(run: Run, error: BaseException, response: LLMResult | None) -> Ob
         status='error',
         billed=not (refused or run.tapped),
         error=f'http_{status}' if refused else type(error).__name__,
-    )
-
-
-def estimated(run: Run, reading: Reading, text: str) -> Reading:
-    """The reading with our own counts."""
-    usage = Usage(
-        input_tokens=tokens(run.input_chars(), run.provider),
-        output_tokens=tokens(len(text), run.provider),
-    )
-    return Reading(
-        usage=usage,
-        model=reading.model,
-        response_id=reading.response_id,
-        terms=reading.terms,
-        complete=reading.complete,
-    )
-
-
-def observed(
-    run: Run,
-    reading: Reading | None,
-    *,
-    status: EntryStatus = 'ok',
-    billed: bool = True,
-    estimated: bool = False,
-    error: str | None = None,
-) -> Observed:
-    """The run as the meter takes it."""
-    return Observed(
-        id=f'{run.id}:1',
-        who=run.who,
-        time=run.time,
-        provider=run.provider or 'unknown',
-        api='langchain_usage_metadata',
-        model=run.model,
-        reading=reading,
-        usage_source='estimated' if estimated else 'reported',
-        terms=_SYNC,
-        billed=billed,
-        call_type=run.call_type,
-        status=status,
-        error=error,
-        run_id=run.id,
-        parent_run_id=run.parent_id,
-        latency_us=run.age_us(),
-        first_token_us=run.first_token_us(),
     )

@@ -3,12 +3,10 @@
 import time
 
 from farthing.ending import posts_at_exit
-from farthing.estimate import tokens
 from farthing.meter.account import post
 from farthing.meter.observed import Observed
 from farthing.meter.runs import Run, close, still_open
-from farthing.prices.quote import Terms
-from farthing.usage import Usage
+from farthing.meter.unseen import estimated, observed
 from farthing.wire.reading import Reading
 
 
@@ -35,22 +33,8 @@ def _inner_posted(run: Run) -> bool:
 
 
 def _abandoned(run: Run) -> Observed:
-    usage = Usage(input_tokens=tokens(run.input_chars(), run.provider), output_tokens=0)
-    return Observed(
-        id=f'{run.id}:1',
-        who=run.who,
-        time=run.time,
-        provider=run.provider or 'unknown',
-        api='unseen',
-        model=run.model,
-        reading=Reading(usage=usage, complete=False),
-        usage_source='estimated',
-        terms=Terms(batch=False),
-        call_type=run.call_type,
-        status='abandoned',
-        run_id=run.id,
-        parent_run_id=run.parent_id,
-    )
+    reading = estimated(run, Reading(usage=None, complete=False), 0)
+    return observed(run, reading, api='unseen', status='abandoned', estimated=True)
 
 
 posts_at_exit(sweep)
