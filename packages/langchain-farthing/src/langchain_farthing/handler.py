@@ -17,7 +17,7 @@ from farthing.attribution import Attribution, current, current_over
 from farthing.errors import InputError
 from farthing.io.shared import Source, account
 from farthing.io.tap import tap
-from farthing.meter import Account, Run, Spend, close, find, opened, post, sweep
+from farthing.meter import Account, Run, Spend, ended, find, opened, post, sweep
 from langchain_farthing.facts import (
     answer_of,
     attribution_of,
@@ -36,6 +36,8 @@ class _Events(BaseCallbackHandler):
     ignore_agent = True
     ignore_retriever = True
     ignore_retry = True
+    ignore_llm = False
+    ignore_chat_model = False
     ignore_custom_event = True
 
     def _accounts(self) -> Iterable[Account]:
@@ -45,7 +47,13 @@ class _Events(BaseCallbackHandler):
         return current()
 
     def _start(
-        self, run_id: UUID, parent_run_id: UUID | None, metadata: Mapping[str, Any], **facts: Any
+        self,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        metadata: Mapping[str, Any],
+        batch_size: int,
+        text: Callable[[], str],
+        chars: Callable[[], int],
     ) -> None:
         who = attribution_of(metadata, self._outer())
         provider = provider_of(metadata)
@@ -54,13 +62,15 @@ class _Events(BaseCallbackHandler):
                 Run(
                     str(run_id),
                     key=run_id,
-                    parent_id=str(parent_run_id) if parent_run_id else None,
+                    parent_id=None if parent_run_id is None else str(parent_run_id),
                     who=who,
                     account=one,
                     provider=provider,
-                    tapped=tap.sees(provider),
                     model=metadata.get('ls_model_name'),
-                    **facts,
+                    tapped=tap.sees(provider),
+                    siblings=batch_size,
+                    text=text,
+                    input_chars=chars,
                 )
             )
 
@@ -80,9 +90,9 @@ class _Events(BaseCallbackHandler):
             run_id,
             parent_run_id,
             metadata or {},
-            siblings=batch_size,
-            text=lambda: last_text(messages),
-            input_chars=lambda: input_chars(messages),
+            batch_size,
+            lambda: last_text(messages),
+            lambda: input_chars(messages),
         )
 
     def on_llm_start(
@@ -101,9 +111,9 @@ class _Events(BaseCallbackHandler):
             run_id,
             parent_run_id,
             metadata or {},
-            siblings=batch_size,
-            text=lambda: prompts[-1] if prompts else '',
-            input_chars=lambda: sum(map(len, prompts)),
+            batch_size,
+            lambda: prompts[-1] if prompts else '',
+            lambda: sum(map(len, prompts)),
         )
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
@@ -114,9 +124,13 @@ class _Events(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """Post the run from the framework's own usage, unless the tap has seen it."""
-        run = find(run_id)
-        if run is not None and close(run) and not run.seen:
-            _counted(run, _post_answer, run, response)
+        run = ended(run_id)
+        if run is None or run.seen:
+            return
+        try:
+            _post_answer(run, response)
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            _lost(run, error)
 
     def on_llm_error(
         self,
@@ -127,13 +141,16 @@ class _Events(BaseCallbackHandler):
         **_: Any,
     ) -> None:
         """Post the failure, unless the tap has seen it."""
-        run = find(run_id)
-        if run is None or not close(run):
+        run = ended(run_id)
+        if run is None:
             return
-        if run.seen:
-            _counted(run, run.leave, error)
-        elif not run.inner:
-            _counted(run, _post_failure, run, error, response)
+        try:
+            if run.seen:
+                run.leave(error)
+            elif not run.inner:
+                post(run.accounts, failure_of(run, error, response))
+        except Exception as lost:  # noqa: BLE001 - as above
+            _lost(run, lost)
 
 
 def _post_answer(run: Run, response: LLMResult) -> None:
@@ -144,18 +161,11 @@ def _post_answer(run: Run, response: LLMResult) -> None:
         post(run.accounts, seen)
 
 
-def _post_failure(run: Run, error: BaseException, response: LLMResult | None) -> None:
-    post(run.accounts, failure_of(run, error, response))
-
-
-def _counted(run: Run, step: Callable[..., None], *facts: Any) -> None:
-    """Take a step; LangChain would swallow what it raises, so it is counted as lost here."""
-    try:
-        step(*facts)
-    except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
-        for one in run.accounts:
-            one.meter.lose(error)
-            one.spend.lose()
+def _lost(run: Run, error: Exception) -> None:
+    """Count a call as lost; LangChain would swallow the error without a count."""
+    for one in run.accounts:
+        one.meter.lose(error)
+        one.spend.lose()
 
 
 class LedgerCallbackHandler(_Events):

@@ -6,6 +6,7 @@ version of the layout (`e1`): a spool may be drained by a newer farthing than th
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 import orjson
 
@@ -14,6 +15,7 @@ from farthing.errors import EntryError
 from farthing.prices.quote import Line
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 MAX_INT = 2**63 - 1
 # A sum of counts stays in 64 bits for nine million calls of this size. No model takes such a call.
 MAX_TOKENS = 10**12
@@ -60,13 +62,14 @@ COUNTS = (
     'output_audio_tokens',
     'output_image_tokens',
 )
+_AMOUNTS = ('cost', 'list_cost', 'latency_us', 'first_token_us')
+_counts = attrgetter(*COUNTS)
 _UNKNOWN_COUNTS = (None,) * len(COUNTS)
 
 
 def microseconds(time: datetime) -> int:
     """Microseconds from 1970 to an aware `time`; exact."""
-    since = time - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (time - EPOCH) // _MICROSECOND
 
 
 def moment(microseconds: int) -> datetime:
@@ -82,26 +85,6 @@ def entry_line(entry: Entry) -> bytes:
     """
     who, usage, quote = entry.attribution, entry.usage, entry.quote
     _check_range(entry)
-    counts = (
-        _UNKNOWN_COUNTS
-        if usage is None
-        else (
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cache_read_tokens,
-            usage.cache_write_tokens,
-            usage.cache_write_5m_tokens,
-            usage.cache_write_1h_tokens,
-            usage.cache_write_30m_tokens,
-            usage.reasoning_tokens,
-            usage.input_audio_tokens,
-            usage.input_image_tokens,
-            usage.cache_read_audio_tokens,
-            usage.cache_read_image_tokens,
-            usage.output_audio_tokens,
-            usage.output_image_tokens,
-        )
-    )
     return _line(
         (
             'e1',
@@ -132,7 +115,7 @@ def entry_line(entry: Entry) -> bytes:
             quote.book,
             quote.model,
             quote.reason,
-            *counts,
+            *(_UNKNOWN_COUNTS if usage is None else _counts(usage)),
             quote.cost,
             entry.list_cost,
             entry.latency_us,
@@ -212,7 +195,9 @@ def loss_line(reason: str, calls: int, time: datetime) -> bytes:
 
 
 def _lines(lines: tuple[Line, ...]) -> list[tuple[object, ...]] | None:
-    return [(x.meter, x.rate, x.rules, x.quantity, x.amount) for x in lines] or None
+    return [
+        (meter, rate, rules, quantity, amount) for meter, quantity, rate, amount, rules in lines
+    ] or None
 
 
 def _line(record: tuple[object, ...]) -> bytes:
@@ -246,15 +231,19 @@ def _check_range(entry: Entry) -> None:
             f'{entry.id!r} has {usage.input_tokens} input and {usage.output_tokens} output tokens: '
             f'a ledger takes at most {MAX_TOKENS} a call'
         )
-    _check_int('cost', entry.quote.cost)
-    _check_int('list_cost', entry.list_cost)
-    _check_int('latency_us', entry.latency_us)
-    _check_int('first_token_us', entry.first_token_us)
+    amounts = (entry.quote.cost, entry.list_cost, entry.latency_us, entry.first_token_us)
+    for name, amount in zip(_AMOUNTS, amounts, strict=True):
+        if amount is not None and not 0 <= amount <= MAX_INT:
+            raise _out_of_range(name, amount)
 
 
 def _check_int(name: str, number: int | None) -> None:
     if number is not None and not 0 <= number <= MAX_INT:
-        raise EntryError(
-            f'`{name}` is {number}: expected 0 to {MAX_INT} '
-            '(one entry holds a cost of up to 9,223,372 USD)'
-        )
+        raise _out_of_range(name, number)
+
+
+def _out_of_range(name: str, number: int) -> EntryError:
+    return EntryError(
+        f'`{name}` is {number}: expected 0 to {MAX_INT} '
+        '(one entry holds a cost of up to 9,223,372 USD)'
+    )

@@ -37,12 +37,19 @@ ambient: ContextVar[tuple[Account, ...]] = ContextVar('farthing_accounts', defau
 
 def post(accounts: list[Account], observed: Observed) -> None:
     """Post once to each meter among the accounts, and add to each account's sum."""
+    if len(accounts) == 1:
+        _credit(accounts[0], accounts[0].meter.post(observed))
+        return
     posted: dict[int, list[Entry]] = {}
     for account in accounts:
         key = id(account.meter)
         if key not in posted:
             posted[key] = account.meter.post(observed)
-        for entry in posted[key]:
-            account.spend.add(entry)
-        if not posted[key]:
-            account.spend.lose()
+        _credit(account, posted[key])
+
+
+def _credit(account: Account, entries: list[Entry]) -> None:
+    for entry in entries:
+        account.spend.add(entry)
+    if not entries:
+        account.spend.lose()

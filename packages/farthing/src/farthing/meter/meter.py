@@ -82,29 +82,24 @@ class Meter:
 
     def _entries(self, seen: Observed) -> list[Entry]:
         reading = seen.reading
-        if reading is None or not reading.parts:
-            return [self._entry(seen, reading, None)]
-        parts = [self._entry(seen, reading, part, n) for n, part in enumerate(reading.parts, 1)]
-        return [self._entry(seen, reading, None), *parts]
+        entries = [self._entry(seen, reading)]
+        if reading is not None and reading.parts:
+            entries += [self._entry(seen, part, n) for n, part in enumerate(reading.parts, 1)]
+        return entries
 
-    def _entry(
-        self, seen: Observed, reading: Reading | None, part: Part | None, number: int = 0
-    ) -> Entry:
-        usage = part.usage if part else reading.usage if reading else None
-        served = (part.model if part else None) or (reading.model if reading else None)
-        terms = _joined(reading.terms, seen.terms) if reading else seen.terms
-        call = Call(
-            provider=seen.provider,
-            model=served or seen.model or 'unknown',
-            at=seen.time,
-            terms=terms,
-        )
+    def _entry(self, seen: Observed, said: Reading | Part | None, number: int = 0) -> Entry:
+        """The entry of the answer itself, or of its part of that number."""
+        reading, who, terms = seen.reading, seen.who, seen.terms
+        usage, served = None, None
+        if said is not None and reading is not None:
+            usage, served = said.usage, said.model or reading.model
+            terms = _joined(reading.terms, terms)
+            if said.purpose != 'user':
+                # The answer says what it was, such as `compaction`; else what was said around it.
+                who = narrowed(who, purpose=said.purpose)
+        model = served or seen.model or 'unknown'
+        call = Call(provider=seen.provider, model=model, at=seen.time, terms=terms)
         quote, list_cost = self._priced(seen, usage, call)
-        said = part or reading
-        who = seen.who
-        if said is not None and said.purpose != 'user':
-            # The answer says what it was, such as `compaction`; else what was said around the call.
-            who = narrowed(who, purpose=said.purpose)
         return Entry(
             id=f'{seen.id}#{number}' if number else seen.id,
             time=seen.time,
@@ -116,7 +111,7 @@ class Meter:
             mode='batch' if terms.batch else 'sync',
             cacheable='no'
             if seen.call_type == 'embeddings'
-            else cacheable(seen.provider, call.model, usage.input_tokens if usage else None),
+            else cacheable(seen.provider, model, usage.input_tokens if usage else None),
             tier=terms.tier,
             geo=terms.geo,
             region=terms.region,
@@ -149,17 +144,19 @@ class Meter:
                 None,
             )
         quote = self._quoted(usage, seen.reading, call)
-        if not self.book.overlaid:
-            return quote, quote.cost
-        return quote, self.book.list_quote(usage, call).cost
+        if self.book.overlaid:
+            return quote, self.book.list_quote(usage, call).cost
+        return quote, quote.cost
 
     def _quoted(self, usage: Usage, reading: Reading | None, call: Call) -> Quote:
         """The price of the counts, `assumed` where the answer leaves its own bill open."""
-        if reading is not None and reading.iterations and usage is reading.usage:
+        if reading is None:
+            return self.book.quote(usage, call)
+        if reading.iterations and usage is reading.usage:
             quote = self._by_prompt(reading.prompts, call)
         else:
             quote = self.book.quote(usage, call)
-        if reading is None or not reading.doubts or quote.cost is None:
+        if not reading.doubts or quote.cost is None:
             return quote
         return replace(quote, status='assumed', assumed=(*quote.assumed, *reading.doubts))
 

@@ -169,6 +169,14 @@ def find(key: Hashable) -> Run | None:
     return _open.get(key)
 
 
+def ended(key: Hashable) -> Run | None:
+    """The run of that key, which was open until now."""
+    run = _open.pop(key, None)
+    if run is not None:
+        run.closed = True
+    return run
+
+
 def close(run: Run) -> bool:
     """End `run`; whether it was open until now."""
     run.closed = True

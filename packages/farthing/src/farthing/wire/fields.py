@@ -26,7 +26,7 @@ def count(words: Mapping[str, Any], name: str) -> int:
         return 0
     if type(value) is int and value >= 0:
         return value
-    raise UsageError(f'`{name}` is {value!r}: expected a whole number of at least 0')
+    raise _no_count(name, value)
 
 
 def needed(words: Mapping[str, Any], name: str) -> int:
@@ -35,9 +35,12 @@ def needed(words: Mapping[str, Any], name: str) -> int:
     Raises:
         UsageError: It is absent, or no whole number of at least 0.
     """
-    if words.get(name) is None:
+    value = words.get(name)
+    if value is None:
         raise UsageError(f"usage has no `{name}`, only {sorted(words)}: is it another API's?")
-    return count(words, name)
+    if type(value) is int and value >= 0:
+        return value
+    raise _no_count(name, value)
 
 
 def maybe(words: Mapping[str, Any], name: str) -> int | None:
@@ -67,6 +70,10 @@ def text(words: Mapping[str, Any], name: str) -> str | None:
     """The string called `name`, `None` where it is anything else."""
     value = words.get(name)
     return value if isinstance(value, str) else None
+
+
+def _no_count(name: str, value: object) -> UsageError:
+    return UsageError(f'`{name}` is {value!r}: expected a whole number of at least 0')
 
 
 def objects(value: object) -> list[Mapping[str, Any]]:

@@ -19,7 +19,7 @@ from farthing.wire.reading import Reading
 
 Words = Mapping[str, Any]
 
-_TIERS = ('flex', 'priority')
+_TIERS = frozenset({'flex', 'priority'})
 _TIERED = ('cache_creation', 'cache_read', 'reasoning')
 _PLAIN = ('ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'audio', 'image')
 _NAMES = {name: name for name in (*_TIERED, *_PLAIN)} | {
@@ -59,11 +59,10 @@ def answer(usage_metadata: Words | None, response_metadata: Words) -> Reading:
     words = response_metadata
     provider = text(words, 'model_provider')
     model = text(words, 'model_name') or text(words, 'model')
-    finish = text(words, 'stop_reason') or text(words, 'finish_reason') or text(words, 'status')
     if provider == 'anthropic' and (raw := inner(words, 'usage')):
         # The provider's own usage object, where the framework kept it; so below.
         reading = anthropic.read_usage(raw, model=model)
-        return replace(reading, model=model, response_id=text(words, 'id'), finish=finish)
+        return replace(reading, model=model, response_id=text(words, 'id'))
     raw = inner(words, 'token_usage') if provider in _OPENAI else {}
     used, tier = None, None
     if raw.get('prompt_tokens') is not None:
@@ -75,7 +74,6 @@ def answer(usage_metadata: Words | None, response_metadata: Words) -> Reading:
         model=model,
         response_id=text(words, 'id'),
         terms=openai.terms(words) if tier is None else Terms(tier=tier),
-        finish=finish,
     )
 
 
@@ -120,13 +118,17 @@ def _by_name(details: Words) -> dict[str, int]:
 
 def _tier(read: Words, made: Words) -> str | None:
     """The one tier whose name the details carry; sums over several tiers have none."""
-    tiers = [tier for tier in _TIERS if tier in read or tier in made]
-    return tiers[0] if len(tiers) == 1 else None
+    if _TIERS.isdisjoint(read) and _TIERS.isdisjoint(made):
+        return None
+    tiers = _TIERS.intersection((*read, *made))
+    return next(iter(tiers)) if len(tiers) == 1 else None
 
 
 def _check_total(words: Words, used: Usage) -> None:
     total = maybe(words, 'total_tokens')
     added = used.input_tokens + used.output_tokens
+    if total == added:
+        return
     # Bedrock's own total, which langchain-aws passes on, may leave out cached tokens.
     cached = used.cache_read_tokens + used.cache_write_tokens
     if total is not None and total not in {added, added - cached}:
