@@ -2,8 +2,7 @@
 
 from asyncio import CancelledError
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeGuard
 
 from llama_index.core.base.llms.types import (
@@ -16,10 +15,10 @@ from llama_index.core.base.llms.types import (
 from pydantic import BaseModel
 
 from farthing.attribution import Attribution, narrowed
-from farthing.entry import EntryStatus
 from farthing.errors import UsageError
 from farthing.estimate import tokens
-from farthing.meter import Observed, Run
+from farthing.meter import Observed, Run, unseen
+from farthing.meter.unseen import estimated
 from farthing.usage import Usage
 from farthing.wire import llama_index as wire
 from farthing.wire.prompt import chars_of
@@ -43,6 +42,7 @@ _INTEGRATION_DEPTH = 3
 _WHO = ('tenant', 'task', 'session')
 _FIRST_ERROR_STATUS = 400
 _NOTHING = Reading(usage=None)
+observed = partial(unseen.observed, api='llama_index_response')
 
 
 def attribution_of(tags: Mapping[str, Any], outer: Attribution) -> Attribution:
@@ -158,53 +158,14 @@ def is_model(result: object) -> TypeGuard[BaseModel]:
 
 def structured(run: Run, result: BaseModel) -> Observed:
     """A structured answer that neither the tap nor an event told of."""
-    usage = Usage(
-        input_tokens=tokens(run.input_chars(), run.provider),
-        output_tokens=tokens(len(result.model_dump_json()), run.provider),
-    )
-    return observed(run, Reading(usage=usage), estimated=True)
+    reading = estimated(run, _NOTHING, len(result.model_dump_json()))
+    return observed(run, reading, estimated=True)
 
 
 def _estimated(run: Run, reading: Reading, response: Response) -> Reading:
     """The reading with our own counts; a stream's last response holds its whole text."""
     if response is None:
-        chars = 0
-    elif isinstance(response, ChatResponse):
-        chars = _chars((response.message,))
-    else:
-        chars = len(response.text)
-    usage = Usage(
-        input_tokens=tokens(run.input_chars(), run.provider),
-        output_tokens=tokens(chars, run.provider),
-    )
-    return Reading(usage=usage) if reading is _NOTHING else replace(reading, usage=usage)
-
-
-def observed(
-    run: Run,
-    reading: Reading | None,
-    *,
-    status: EntryStatus = 'ok',
-    billed: bool = True,
-    estimated: bool = False,
-    error: str | None = None,
-) -> Observed:
-    """The run as the meter takes it."""
-    return Observed(
-        id=f'{run.id}:1',
-        who=run.who,
-        time=run.time,
-        provider=run.provider or 'unknown',
-        api='llama_index_response',
-        model=run.model,
-        reading=reading,
-        usage_source='estimated' if estimated else 'reported',
-        billed=billed,
-        call_type=run.call_type,
-        status=status,
-        error=error,
-        run_id=run.id,
-        parent_run_id=run.parent_id,
-        latency_us=run.age_us(),
-        first_token_us=run.first_token_us(),
-    )
+        return estimated(run, reading, 0)
+    if isinstance(response, ChatResponse):
+        return estimated(run, reading, _chars((response.message,)))
+    return estimated(run, reading, len(response.text))
