@@ -18,7 +18,7 @@ from farthing.attribution import Attribution, narrowed
 from farthing.errors import UsageError
 from farthing.estimate import tokens
 from farthing.meter import Observed, Run, unseen
-from farthing.meter.unseen import estimated
+from farthing.meter.unseen import NOTHING, estimated
 from farthing.usage import Usage
 from farthing.wire import llama_index as wire
 from farthing.wire.prompt import chars_of
@@ -41,7 +41,6 @@ _SEVERAL = frozenset({'anthropic', None})
 _INTEGRATION_DEPTH = 3
 _WHO = ('tenant', 'task', 'session')
 _FIRST_ERROR_STATUS = 400
-_NOTHING = Reading(usage=None)
 observed = partial(unseen.observed, api='llama_index_response')
 
 
@@ -105,14 +104,14 @@ def _chars(messages: Iterable[ChatMessage]) -> int:
 def answer_of(run: Run, response: Response) -> Observed:
     """What the framework says of an answer that the tap has not seen."""
     if response is None:
-        return observed(run, _estimated(run, _NOTHING, None), estimated=True)
+        return observed(run, _estimated(run, NOTHING, None), estimated=True)
     raw, extra = response.raw, response.additional_kwargs
     if isinstance(response, ChatResponse):
         extra = {**response.message.additional_kwargs, **extra}
     try:
-        reading = wire.answer(raw, extra) if raw is not None or extra else _NOTHING
+        reading = wire.answer(raw, extra) if raw is not None or extra else NOTHING
     except UsageError:
-        return observed(run, _NOTHING, error='UsageError')
+        return observed(run, NOTHING, error='UsageError')
     if reading.usage is None:
         return observed(run, _estimated(run, reading, response), estimated=True)
     return observed(run, reading)
@@ -158,7 +157,7 @@ def is_model(result: object) -> TypeGuard[BaseModel]:
 
 def structured(run: Run, result: BaseModel) -> Observed:
     """A structured answer that neither the tap nor an event told of."""
-    reading = estimated(run, _NOTHING, len(result.model_dump_json()))
+    reading = estimated(run, NOTHING, len(result.model_dump_json()))
     return observed(run, reading, estimated=True)
 
 

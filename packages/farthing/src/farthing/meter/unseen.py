@@ -12,6 +12,8 @@ from farthing.wire.reading import Reading
 
 # A framework's call is answered at once; batches are fetched by other means.
 _SYNC = Terms(batch=False)
+NOTHING = Reading(usage=None)
+"""Of an answer that says nothing about its bill."""
 
 
 def observed(
@@ -52,4 +54,5 @@ def estimated(run: Run, reading: Reading, output_chars: int) -> Reading:
         input_tokens=tokens(run.input_chars(), run.provider),
         output_tokens=tokens(output_chars, run.provider),
     )
-    return replace(reading, usage=usage)
+    # Most answers without usage say nothing else either, and `replace` asks for every field.
+    return Reading(usage=usage) if reading is NOTHING else replace(reading, usage=usage)
