@@ -81,6 +81,18 @@ async def test_a_cancelled_call_that_the_tap_cannot_see_is_swept_as_abandoned(
     assert ('abandoned', 'estimated') == (only(entries).status, only(entries).usage_source)
 
 
+async def test_a_call_after_an_abandoned_one_hides_neither(entries, handler) -> None:
+    slow, quick = (FakeListChatModel(responses=['yes'], sleep=s) for s in (2, 0))
+    config = {'callbacks': [handler]}
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await slow.ainvoke('Where?', config=config)
+    await quick.ainvoke('Where?', config=config)
+
+    assert 1 == handler.sweep()
+    assert ['abandoned', 'ok'] == sorted(entry.status for entry in entries())
+
+
 def test_a_stream_that_breaks_off_is_an_estimate(entries, handler, sim, make) -> None:
     sim.fault(drop_after_events=3)
     with pytest.raises(Exception, match=r'.'):

@@ -291,6 +291,13 @@ def test_a_model_around_a_model(ledger, entries, handler, sim, model, rebuilds) 
     check(entries, sim, calls=1)
 
 
+def test_a_model_around_a_model_around_a_model(ledger, entries, handler, sim, model) -> None:
+    chain = RunnableLambda(lambda text: text) | Wrapper(inner=Wrapper(inner=model, rebuilds=True))
+    chain.invoke('Where?', config=config(handler))
+
+    check(entries, sim, calls=1)
+
+
 def test_a_framework_cache_hit_costs_nothing_and_says_what_it_saved(
     ledger, entries, handler, sim, make
 ) -> None:

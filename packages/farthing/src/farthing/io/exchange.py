@@ -178,6 +178,7 @@ class Exchange:
             estimated=True,
         )
         if self._run is not None and status == 'cancelled':
+            self._run.cut = True
             close(self._run)
 
     def leave(self) -> None:

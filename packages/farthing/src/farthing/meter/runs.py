@@ -37,6 +37,7 @@ class Run:
         doubtful: Whether a request that may be its own was posted without it.
         closed: Whether the framework or the tap ended it.
         inner: Runs that started inside it before it sent a request of its own.
+        cut: Whether it was left before its end.
         answer_ids: Ids under which its answer was posted.
         pending: Ends the request that is under way for it, when the framework leaves the answer.
         time: When it started, in UTC.
@@ -51,6 +52,7 @@ class Run:
         'call_type',
         'claims',
         'closed',
+        'cut',
         'deferred',
         'doubtful',
         'first_ns',
@@ -104,6 +106,7 @@ class Run:
         self.answered = False
         self.doubtful = False
         self.closed = False
+        self.cut = False
         self.inner: list[Run] = []
         self.answer_ids: set[str] = set()
         self.pending: Callable[[BaseException | None], None] | None = None
@@ -125,7 +128,11 @@ class Run:
         if not self.inner:
             return False
         posted = [run for run in self.inner if run.answer_ids]
-        return any(not has_usage or run.answer_ids & answer_ids for run in posted)
+        if not any(not has_usage or run.answer_ids & answer_ids for run in posted):
+            return False
+        # A wrapper around this wrapper ends with the same answer.
+        self.answer_ids.update(*(run.answer_ids for run in posted))
+        return True
 
     def leave(self, error: BaseException | None) -> None:
         """Post what was read of an answer that the framework no longer reads."""
@@ -157,9 +164,8 @@ def opened(run: Run) -> Run:
         known.accounts += [a for a in run.accounts if a not in known.accounts]
         return known
     around = [one for one in _here.get() if not one.closed]
-    for outer in around:
-        if not outer.claims and not _siblings(outer, run):
-            outer.inner.append(run)
+    if around and not around[-1].claims and not _siblings(around[-1], run):
+        around[-1].inner.append(run)
     _here.set((*around, run))
     return run
 

@@ -13,23 +13,20 @@ from farthing.wire.reading import Reading
 def sweep(*, older_than_s: float = 0) -> int:
     """Post open runs of at least that age as abandoned, estimated; how many were posted.
 
-    What the HTTP tap has posted or cannot have missed, and what a run inside has posted, is only
-    closed.
+    What the HTTP tap has posted or cannot have missed is only closed, and so is a run around one
+    that was left: they are one call. The innermost come first.
     """
     before_ns = time.perf_counter_ns() - int(older_than_s * 1e9)
     posted = 0
-    for run in still_open():
+    for run in reversed(still_open()):
         if run.started_ns > before_ns:
-            break
+            continue
         run.leave(None)
-        if close(run) and not run.seen and not run.tapped and not _inner_posted(run):
+        if close(run) and not run.seen and not run.tapped and not any(r.cut for r in run.inner):
             post(run.accounts, _abandoned(run))
             posted += 1
+        run.cut = True
     return posted
-
-
-def _inner_posted(run: Run) -> bool:
-    return any(one.answer_ids for one in run.inner)
 
 
 def _abandoned(run: Run) -> Observed:
