@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
+
+import pytest
 
 _PROGRAM = """
 from farthing.ending import closes_at_exit, posts_at_exit
@@ -12,8 +15,8 @@ posts_at_exit(lambda: print('posted'))
 """
 _ADAPTER = """
 import sys
-import langchain_farthing
-print(sorted({'farthing.ledger', 'farthing.prices.book'} & {*sys.modules}))
+import {adapter}
+print(sorted({{'farthing.ledger', 'farthing.prices.book'}} & {{*sys.modules}}))
 """
 
 
@@ -26,9 +29,13 @@ def test_ledgers_close_after_all_that_post() -> None:
     assert 'ZeroDivisionError' in ended.stderr
 
 
-def test_importing_an_adapter_loads_neither_the_ledger_nor_the_price_book() -> None:
+@pytest.mark.parametrize('adapter', ['langchain_farthing', 'llama_index_farthing'])
+def test_importing_an_adapter_loads_neither_the_ledger_nor_the_price_book(adapter) -> None:
+    if find_spec(adapter) is None:
+        pytest.skip(f'{adapter} is not in this cell')
+    program = _ADAPTER.format(adapter=adapter)
     loaded = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, '-c', _ADAPTER], capture_output=True, text=True, check=True
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True
     )
 
     assert '[]\n' == loaded.stdout
