@@ -42,15 +42,24 @@ def measure(*, quick: bool) -> list[Table]:
     ):
         dropped = Dropped(), Dropped()
         make = _contestants(ledger, *dropped)
+        invoke = make(lambda m, c: m.invoke(_PROMPT, config=c))
+        ainvoke = make(lambda m, c: m.ainvoke(_PROMPT, config=c))
         kinds = {
-            'invoke': race(make(lambda m, c: m.invoke(_PROMPT, config=c)), rounds=rounds, calls=10),
-            'ainvoke': arace(
-                make(lambda m, c: m.ainvoke(_PROMPT, config=c)), rounds=rounds, calls=5
-            ),
+            'invoke': race(_unpatched(invoke), rounds=rounds, calls=10),
+            'ainvoke': arace(_unpatched(ainvoke), rounds=rounds, calls=5),
             'stream': race(make(_streamed), rounds=rounds, calls=2),
         }
         _check_work(ledger, dropped)
     return [_table(kinds, rounds)]
+
+
+def _unpatched(contestants: list[Contestant]) -> list[Contestant]:
+    """All but OpenTelemetry, which patches LangChain's classes at each of its turns.
+
+    That undoes what the interpreter has learnt of everybody's code: a call of ours then took 104
+    us where it takes 72. Its bound is on streams alone, so it runs there.
+    """
+    return [one for one in contestants if one.name != OTEL]
 
 
 def _streamed(model: FakeChat, config) -> None:
@@ -114,6 +123,8 @@ def _table(kinds: dict[str, Medians], rounds: int) -> Table:
     }
 
     def cell(kind: str, name: str) -> str:
+        if name not in kinds[kind]:
+            return '-'
         took, added = kinds[kind][name] / US, adds[kind][name] / US
         return f'{took:.0f}' if name == BARE else f'{took:.0f} (+{added:.0f})'
 
@@ -125,7 +136,7 @@ def _table(kinds: dict[str, Medians], rounds: int) -> Table:
         title=f'LangChain, fake chat model: us a call, median of {rounds} rounds (and added); '
         f'stream of {CHUNKS} chunks',
         columns=('handler', *kinds),
-        rows=[(name, *(cell(kind, name) for kind in kinds)) for name in kinds['invoke']],
+        rows=[(name, *(cell(kind, name) for kind in kinds)) for name in kinds['stream']],
         checks=(
             check('invoke', LANGFUSE, 0.5),
             check('invoke', USAGE, 2),
