@@ -1,6 +1,5 @@
 """LangChain's own objects, read into plain facts."""
 
-from asyncio import CancelledError
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -28,9 +27,9 @@ _PROVIDERS = {
 _PURPOSES = {'summarization': 'summary', 'farthing:classifier': 'routing'}
 _TAGS = {'langgraph_node': 'node', 'lc_agent_name': 'agent'}
 _TOLD = frozenset({'tenant', 'task', 'session', 'thread_id', 'lc_source', *_TAGS})
-_FIRST_ERROR_STATUS = 400
 _RUN = 'lc_run--'
-observed = partial(unseen.observed, api='langchain_usage_metadata')
+_API = 'langchain_usage_metadata'
+observed = partial(unseen.observed, api=_API)
 
 
 def attribution_of(metadata: Mapping[str, Any], outer: Attribution) -> Attribution:
@@ -95,22 +94,6 @@ def answer_of(run: Run, response: LLMResult) -> tuple[Observed, set[str]]:
 
 def failure_of(run: Run, error: BaseException, response: LLMResult | None) -> Observed:
     """What is known of a run that failed or was left, and that the tap has not seen."""
-    if isinstance(error, (GeneratorExit, CancelledError, KeyboardInterrupt)):
-        generation = response.generations[0][0] if response and response.generations else None
-        text = generation.text if generation else ''
-        return observed(
-            run,
-            estimated(run, Reading(usage=None, complete=False), len(text)),
-            status='cancelled',
-            estimated=True,
-            error=type(error).__name__,
-        )
-    status = getattr(error, 'status_code', None)
-    refused = isinstance(status, int) and status >= _FIRST_ERROR_STATUS
-    return observed(
-        run,
-        None,
-        status='error',
-        billed=not (refused or run.tapped),
-        error=f'http_{status}' if refused else type(error).__name__,
-    )
+    generation = response.generations[0][0] if response and response.generations else None
+    text = generation.text if generation else ''
+    return unseen.failed(run, error, api=_API, output_chars=len(text))

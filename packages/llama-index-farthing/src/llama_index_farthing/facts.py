@@ -1,6 +1,5 @@
 """LlamaIndex's own objects, read into plain facts."""
 
-from asyncio import CancelledError
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, TypeGuard
@@ -40,8 +39,8 @@ _CLIENTS = {'AnthropicBedrock': 'aws-bedrock', 'AnthropicVertex': 'google-vertex
 _SEVERAL = frozenset({'anthropic', None})
 _INTEGRATION_DEPTH = 3
 _WHO = ('tenant', 'task', 'session')
-_FIRST_ERROR_STATUS = 400
-observed = partial(unseen.observed, api='llama_index_response')
+_API = 'llama_index_response'
+observed = partial(unseen.observed, api=_API)
 
 
 def attribution_of(tags: Mapping[str, Any], outer: Attribution) -> Attribution:
@@ -119,23 +118,7 @@ def answer_of(run: Run, response: Response) -> Observed:
 
 def failure_of(run: Run, error: BaseException | None, response: Response) -> Observed:
     """What is known of a run that failed or was left, and that the tap has not seen."""
-    if isinstance(error, (GeneratorExit, CancelledError, KeyboardInterrupt)):
-        return observed(
-            run,
-            _estimated(run, Reading(usage=None, complete=False), response),
-            status='cancelled',
-            estimated=True,
-            error=type(error).__name__,
-        )
-    status = getattr(error, 'status_code', None)
-    refused = isinstance(status, int) and status >= _FIRST_ERROR_STATUS
-    return observed(
-        run,
-        None,
-        status='error',
-        billed=not (refused or run.tapped),
-        error=f'http_{status}' if refused else type(error).__name__,
-    )
+    return unseen.failed(run, error, api=_API, output_chars=_output_chars(response))
 
 
 def embedded(run: Run, chunks: Sequence[str], *, cached: bool) -> Observed:
@@ -162,9 +145,14 @@ def structured(run: Run, result: BaseModel) -> Observed:
 
 
 def _estimated(run: Run, reading: Reading, response: Response) -> Reading:
-    """The reading with our own counts; a stream's last response holds its whole text."""
+    """The reading with our own counts."""
+    return estimated(run, reading, _output_chars(response))
+
+
+def _output_chars(response: Response) -> int:
+    """Characters of an answer; a stream's last response holds its whole text."""
     if response is None:
-        return estimated(run, reading, 0)
+        return 0
     if isinstance(response, ChatResponse):
-        return estimated(run, reading, _chars((response.message,)))
-    return estimated(run, reading, len(response.text))
+        return _chars((response.message,))
+    return len(response.text)

@@ -1,5 +1,6 @@
 """A run that the HTTP tap has not seen, for the meter: as its framework tells it, or counted."""
 
+from asyncio import CancelledError
 from dataclasses import replace
 
 from farthing.entry import EntryStatus
@@ -12,6 +13,7 @@ from farthing.wire.reading import Reading
 
 # A framework's call is answered at once; batches are fetched by other means.
 _SYNC = Terms(batch=False)
+_FIRST_ERROR_STATUS = 400
 NOTHING = Reading(usage=None)
 """Of an answer that says nothing about its bill."""
 
@@ -56,3 +58,25 @@ def estimated(run: Run, reading: Reading, output_chars: int) -> Reading:
     )
     # Most answers without usage say nothing else either, and `replace` asks for every field.
     return Reading(usage=usage) if reading is NOTHING else replace(reading, usage=usage)
+
+
+def failed(run: Run, error: BaseException | None, *, api: str, output_chars: int) -> Observed:
+    """A run that was left, refused or broken off.
+
+    Left by its caller, it is billed for what was made until then, which is estimated. Refused, or
+    never sent, it costs nothing. Of all else nobody knows whether it was billed.
+    """
+    kind = type(error).__name__
+    if isinstance(error, (CancelledError, GeneratorExit, KeyboardInterrupt)):
+        reading = estimated(run, Reading(usage=None, complete=False), output_chars)
+        return observed(run, reading, api=api, status='cancelled', estimated=True, error=kind)
+    status = getattr(error, 'status_code', None)
+    refused = isinstance(status, int) and status >= _FIRST_ERROR_STATUS
+    return observed(
+        run,
+        None,
+        api=api,
+        status='error',
+        billed=not (refused or run.tapped),
+        error=f'http_{status}' if refused else kind,
+    )
