@@ -6,7 +6,6 @@ OpenTelemetry's `gen_ai.usage.*`. Providers that report disjoint counts are adde
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
 from types import MappingProxyType
 
 from farthing.errors import UsageError
@@ -59,11 +58,40 @@ class Usage:
     tool_uses: Mapping[str, int] = field(default_factory=lambda: _NO_TOOLS)
 
     def __post_init__(self) -> None:
-        counts = _always_said(self)
-        plain = _WHOLE.issuperset(map(type, counts)) and min(counts) >= 0
-        # Nearly every usage is plain and says no more; the others are looked at one by one.
-        if not plain or self.tool_uses or _seldom_said(self) != _UNSAID:
+        if not self._is_plain():
             self._check_counts()
+            self._check_parts()
+
+    def _is_plain(self) -> bool:
+        """Whether only common counts are given, and in order: true of nearly every usage.
+
+        Each call makes one, so this looks at every field once and calls nothing but `type`.
+        """
+        asked, answered = self.input_tokens, self.output_tokens
+        read, written = self.cache_read_tokens, self.cache_write_tokens
+        for_5m, for_1h = self.cache_write_5m_tokens, self.cache_write_1h_tokens
+        for_30m, thought = self.cache_write_30m_tokens, self.reasoning_tokens
+        return (
+            type(asked) is type(answered) is type(read) is type(written) is int
+            and type(for_5m) is type(for_1h) is type(for_30m) is int
+            # The sign of all of them: an `or` of whole numbers is negative where one of them is.
+            and asked | answered | read | written | for_5m | for_1h | for_30m >= 0
+            and read + written <= asked
+            and for_5m + for_1h + for_30m <= written
+            and (thought is None or (type(thought) is int and 0 <= thought <= answered))
+            and self.input_audio_tokens is self.input_image_tokens is _ZERO
+            and self.output_audio_tokens is self.output_image_tokens is _ZERO
+            and self.cache_read_audio_tokens is self.cache_read_image_tokens is None
+            and not self.tool_uses
+        )
+
+    def _check_counts(self) -> None:
+        for name in _COUNTS:
+            _check_count(name, getattr(self, name))
+        for name, uses in self.tool_uses.items():
+            _check_count(f'tool_uses[{name!r}]', uses)
+
+    def _check_parts(self) -> None:
         cached = self.cache_read_tokens + self.cache_write_tokens
         if cached > self.input_tokens:
             raise _exceeds('cached tokens', cached, 'input_tokens', self.input_tokens)
@@ -85,12 +113,6 @@ class Usage:
         modal = self.output_audio_tokens + self.output_image_tokens
         if modal > self.output_tokens:
             raise _exceeds('audio and image output', modal, 'output_tokens', self.output_tokens)
-
-    def _check_counts(self) -> None:
-        for name in _COUNTS:
-            _check_count(name, getattr(self, name))
-        for name, uses in self.tool_uses.items():
-            _check_count(f'tool_uses[{name!r}]', uses)
 
     @property
     def uncached_input_tokens(self) -> int:
@@ -118,11 +140,8 @@ class Usage:
 
 
 _COUNTS = tuple(f.name for f in fields(Usage) if f.name != 'tool_uses')
+_ZERO = 0  # compared by identity: a zero of another type is looked at closely
 _OPTIONAL = ('reasoning_tokens', 'cache_read_audio_tokens', 'cache_read_image_tokens')
-_UNSAID = (None,) * len(_OPTIONAL)
-_WHOLE = frozenset({int})
-_always_said = attrgetter(*(name for name in _COUNTS if name not in _OPTIONAL))
-_seldom_said = attrgetter(*_OPTIONAL)
 
 
 def _check_count(name: str, count: object) -> None:

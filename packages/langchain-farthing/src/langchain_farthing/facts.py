@@ -9,8 +9,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from farthing.attribution import Attribution, narrowed
 from farthing.errors import UsageError
-from farthing.meter import Observed, Run, unseen
-from farthing.meter.unseen import estimated
+from farthing.meter import Observed, Run, post, unseen
+from farthing.meter.unseen import estimated, post_answer
 from farthing.wire import langchain as wire
 from farthing.wire.reading import Reading
 
@@ -70,26 +70,30 @@ def input_chars(messages: list[list[BaseMessage]]) -> int:
     return sum(len(message.text) for group in messages for message in group)
 
 
-def answer_of(run: Run, response: LLMResult) -> tuple[Observed, set[str]]:
-    """What the framework says of an answer that the tap has not seen, and the answer's ids."""
+def post_answered(run: Run, response: LLMResult) -> None:
+    """Post what the framework says of an answer that the tap has not seen."""
     generation = response.generations[0][0] if response.generations else None
     message = generation.message if isinstance(generation, ChatGeneration) else None
     usage_metadata = getattr(message, 'usage_metadata', None)
     try:
         reading = wire.answer(usage_metadata, getattr(message, 'response_metadata', None) or {})
     except UsageError:
-        return observed(run, Reading(usage=None), error='UsageError'), {run.id}
-    known = {run.id}
-    if reading.response_id:
-        known.add(reading.response_id)
-    if message is not None and message.id:
-        known.add(message.id.removeprefix(_RUN))
+        post(run.accounts, observed(run, Reading(usage=None), error='UsageError'))
+        return
     if usage_metadata and usage_metadata.get('total_cost') == 0:
-        return observed(run, reading, status='cache_hit', billed=False), known
-    if reading.usage is None:
-        text = generation.text if generation else ''
-        return observed(run, estimated(run, reading, len(text)), estimated=True), known
-    return observed(run, reading), known
+        post(run.accounts, observed(run, reading, status='cache_hit', billed=False))
+        return
+    unknown = reading.usage is None
+    if run.inner or run.nested:
+        known = {run.id, reading.response_id or run.id}
+        if message is not None and message.id:
+            known.add(message.id.removeprefix(_RUN))
+        if run.repeats(known, has_usage=not unknown):
+            return
+        run.answer_ids |= known
+    if unknown:
+        reading = estimated(run, reading, len(generation.text if generation else ''))
+    post_answer(run, reading, api=_API, estimated=unknown)
 
 
 def failure_of(run: Run, error: BaseException, response: LLMResult | None) -> Observed:

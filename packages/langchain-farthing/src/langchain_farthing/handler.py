@@ -19,11 +19,11 @@ from farthing.io.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Run, Spend, ended, find, opened, post, sweep
 from langchain_farthing.facts import (
-    answer_of,
     attribution_of,
     failure_of,
     input_chars,
     last_text,
+    post_answered,
     provider_of,
 )
 
@@ -128,7 +128,7 @@ class _Events(BaseCallbackHandler):
         if run is None or run.seen:
             return
         try:
-            _post_answer(run, response)
+            post_answered(run, response)
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
             _lost(run, error)
 
@@ -151,14 +151,6 @@ class _Events(BaseCallbackHandler):
                 post(run.accounts, failure_of(run, error, response))
         except Exception as lost:  # noqa: BLE001 - as above
             _lost(run, lost)
-
-
-def _post_answer(run: Run, response: LLMResult) -> None:
-    seen, ids = answer_of(run, response)
-    has_usage = seen.usage_source == 'reported'
-    if seen.status == 'cache_hit' or not run.repeats(ids, has_usage=has_usage):
-        run.answer_ids |= ids
-        post(run.accounts, seen)
 
 
 def _lost(run: Run, error: Exception) -> None:

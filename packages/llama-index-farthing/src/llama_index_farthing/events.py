@@ -48,6 +48,7 @@ from llama_index_farthing.facts import (
     input_chars,
     is_model,
     last_text,
+    post_answered,
     provider_of,
     structured,
 )
@@ -346,13 +347,13 @@ class Calls:
                     other.inner.append(call)
         if not close(run) or run.seen:
             return
-        seen = answer_of(run, response or call.last)
-        reading = seen.reading if seen.usage_source == 'reported' else None
-        if call.inner and call.only_wraps(reading):
+        reading, counted = answer_of(run, response or call.last)
+        said = None if counted else reading
+        if call.inner and call.only_wraps(said):
             run.answer_ids |= {each for one in call.inner for each in one.run.answer_ids}
             return
-        run.answer_ids |= {run.id, (reading and reading.response_id) or run.id}
-        post(run.accounts, seen)
+        run.answer_ids |= {run.id, (said and said.response_id) or run.id}
+        post_answered(run, reading, counted=counted)
 
     def _fail(self, call: Call, error: BaseException | None) -> None:
         run = call.run

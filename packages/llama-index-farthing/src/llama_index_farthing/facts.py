@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from farthing.attribution import Attribution, narrowed
 from farthing.errors import UsageError
 from farthing.estimate import tokens
-from farthing.meter import Observed, Run, unseen
-from farthing.meter.unseen import NOTHING, estimated
+from farthing.meter import Observed, Run, post, unseen
+from farthing.meter.unseen import NOTHING, estimated, post_answer
 from farthing.usage import Usage
 from farthing.wire import llama_index as wire
 from farthing.wire.prompt import chars_of
@@ -100,20 +100,31 @@ def _chars(messages: Iterable[ChatMessage]) -> int:
     return chars
 
 
-def answer_of(run: Run, response: Response) -> Observed:
-    """What the framework says of an answer that the tap has not seen."""
+def answer_of(run: Run, response: Response) -> tuple[Reading | None, bool]:
+    """What the framework says of an answer, and whether its counts are estimated.
+
+    `None` where its counts contradict each other.
+    """
     if response is None:
-        return observed(run, _estimated(run, NOTHING, None), estimated=True)
+        return _estimated(run, NOTHING, None), True
     raw, extra = response.raw, response.additional_kwargs
     if isinstance(response, ChatResponse):
         extra = {**response.message.additional_kwargs, **extra}
     try:
         reading = wire.answer(raw, extra) if raw is not None or extra else NOTHING
     except UsageError:
-        return observed(run, NOTHING, error='UsageError')
+        return None, False
     if reading.usage is None:
-        return observed(run, _estimated(run, reading, response), estimated=True)
-    return observed(run, reading)
+        return _estimated(run, reading, response), True
+    return reading, False
+
+
+def post_answered(run: Run, reading: Reading | None, *, counted: bool) -> None:
+    """Post an answer that the tap has not seen, `counted` by us or by the provider."""
+    if reading is None:
+        post(run.accounts, observed(run, NOTHING, error='UsageError'))
+    else:
+        post_answer(run, reading, api=_API, estimated=counted)
 
 
 def failure_of(run: Run, error: BaseException | None, response: Response) -> Observed:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from farthing.ending import closes_at_exit
 from farthing.entry import Correction, Decision, Entry, Outcome
@@ -116,6 +116,14 @@ class Ledger:
                 warn(f'a call could not be recorded and counts as lost: {error}')
             return
         self._append(line)
+
+    def post_plain(self, *answer: Any) -> None:
+        """Take one entry as `record.plain_line` wants it; as `post`, without an `Entry`.
+
+        Raises:
+            EntryError: It cannot be stored, and nothing was.
+        """
+        self._append(record.plain_line(*answer))
 
     def post_correction(self, correction: Correction) -> None:
         """Take a correction of an entry that this ledger holds; an id that is known adds nothing.

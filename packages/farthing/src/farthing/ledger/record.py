@@ -7,12 +7,15 @@ version of the layout (`e1`): a spool may be drained by a newer farthing than th
 import uuid
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from typing import Protocol
 
 import orjson
 
-from farthing.entry import Correction, Decision, Entry, Outcome
+from farthing.attribution import Attribution
+from farthing.entry import Cacheable, CallType, Correction, Decision, Entry, Outcome, UsageSource
 from farthing.errors import EntryError
-from farthing.prices.quote import Line
+from farthing.prices.quote import Line, Quote, Terms
+from farthing.usage import Usage
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -125,6 +128,88 @@ def entry_line(entry: Entry) -> bytes:
             dict(usage.tool_uses) if usage is not None and usage.tool_uses else None,
             dict(who.tags) if who.tags else None,
             entry.prefix or None,
+        )
+    )
+
+
+class Told(Protocol):
+    """What a framework tells of its own call, which `plain_line` writes as it stands."""
+
+    id: str
+    parent_id: str | None
+    who: Attribution
+    time: datetime
+    model: str | None
+    call_type: CallType
+
+
+def plain_line(
+    run: Told,
+    provider: str,
+    served: str | None,
+    api: str,
+    cacheable: Cacheable,
+    terms: Terms,
+    usage: Usage,
+    usage_source: UsageSource,
+    quote: Quote,
+    latency_us: int,
+    first_token_us: int | None,
+) -> bytes:
+    """`entry_line` of the only, answered attempt of a run, without an `Entry` in between.
+
+    Each call of a framework passes here while its user waits. By position, for the same reason.
+
+    Raises:
+        EntryError: As `entry_line`.
+    """
+    who, cost = run.who, quote.cost
+    if (
+        usage.input_tokens > MAX_TOKENS
+        or usage.output_tokens > MAX_TOKENS
+        or (cost is not None and cost > MAX_INT)
+    ):
+        raise EntryError(f'{run.id!r} has counts or a cost larger than a ledger takes')
+    return _line(
+        (
+            'e1',
+            f'{run.id}:1',
+            microseconds(run.time),
+            who.session,
+            run.id,
+            run.parent_id,
+            provider,
+            served or run.model or 'unknown',
+            run.model,
+            served,
+            api,
+            run.call_type,
+            who.purpose,
+            'sync',
+            cacheable,
+            terms.tier,
+            terms.geo,
+            terms.region,
+            None,
+            who.tenant,
+            who.task,
+            'ok',
+            None,
+            usage_source,
+            quote.status,
+            quote.book,
+            quote.model,
+            quote.reason,
+            *_counts(usage),
+            cost,
+            cost,
+            latency_us,
+            first_token_us,
+            _lines(quote.lines),
+            quote.assumed or None,
+            dict(usage.tool_uses) if usage.tool_uses else None,
+            dict(who.tags) if who.tags else None,
+            None,
         )
     )
 

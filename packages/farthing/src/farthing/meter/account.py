@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from farthing.entry import Entry
+from farthing.entry import Entry, UsageSource
 from farthing.meter.observed import Observed
-from farthing.meter.spend import Spend
+from farthing.meter.spend import Billed, Spend
+from farthing.wire.reading import Reading
+
+if TYPE_CHECKING:
+    from farthing.meter.runs import Run
 
 
 class Posts(Protocol):
@@ -15,6 +19,11 @@ class Posts(Protocol):
 
     def post(self, observed: Observed) -> list[Entry]:
         """Price and post one observed attempt; empty when it was lost."""
+
+    def post_plain(
+        self, run: 'Run', reading: Reading, api: str, usage_source: UsageSource
+    ) -> Billed | None:
+        """Post the answer of a framework's run the short way; `None` where it is out of order."""
 
     def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
         """A keyed digest of each block."""

@@ -8,12 +8,15 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from farthing.attribution import narrowed
 from farthing.caching.minimum import cacheable
-from farthing.entry import Entry
-from farthing.meter.observed import Observed
+from farthing.entry import Entry, UsageSource
+from farthing.errors import FarthingError
+from farthing.meter.observed import AT_ONCE, Observed
+from farthing.meter.runs import Run
+from farthing.meter.spend import Billed
 from farthing.prices.quote import UNSAID, Call, Quote, Terms
 from farthing.usage import Usage
 from farthing.wire.reading import Part, Reading
@@ -27,6 +30,9 @@ class Books(Protocol):
 
     def post(self, entry: Entry) -> None:
         """Take one entry."""
+
+    def post_plain(self, *answer: Any) -> None:
+        """Take one entry by its parts; see `farthing.ledger.record.plain_line`."""
 
     def lose(self, reason: str) -> None:
         """Count one call that could not be made into an entry."""
@@ -56,6 +62,41 @@ class Meter:
             self.lose(error)
             return []
         return entries
+
+    def post_plain(
+        self, run: Run, reading: Reading, api: str, usage_source: UsageSource
+    ) -> Billed | None:
+        """Post the only answer of a framework's run where nothing about it is out of the ordinary.
+
+        It writes what `post` writes of the same facts, in a third of the steps and without an
+        `Entry` in between. `None` where that is not possible: then nothing was posted.
+        """
+        usage = reading.usage
+        if usage is None or not reading.plain or self.book.overlaid:
+            return None
+        provider, served = run.provider or 'unknown', reading.model
+        model = served or run.model or 'unknown'
+        terms = _joined(reading.terms, AT_ONCE)
+        try:
+            quote = self.book.quote_answer(usage, provider, model, run.time, terms)
+            self.ledger.post_plain(
+                run,
+                provider,
+                served,
+                api,
+                'no'
+                if run.call_type == 'embeddings'
+                else cacheable(provider, model, usage.input_tokens),
+                terms,
+                usage,
+                usage_source,
+                quote,
+                run.age_us(),
+                run.first_token_us(),
+            )
+        except FarthingError:
+            return None  # the long way says, counts and warns of what is wrong
+        return Billed(usage, usage_source, quote)
 
     def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
         """A keyed digest of each block: equal blocks are seen to be equal, and nothing else.

@@ -37,6 +37,7 @@ class Run:
         doubtful: Whether a request that may be its own was posted without it.
         closed: Whether the framework or the tap ended it.
         inner: Runs that started inside it before it sent a request of its own.
+        nested: Whether it is such a run of another one.
         cut: Whether it was left before its end.
         answer_ids: Ids under which its answer was posted.
         pending: Ends the request that is under way for it, when the framework leaves the answer.
@@ -61,6 +62,7 @@ class Run:
         'input_chars',
         'key',
         'model',
+        'nested',
         'parent_id',
         'pending',
         'provider',
@@ -107,6 +109,7 @@ class Run:
         self.doubtful = False
         self.closed = False
         self.cut = False
+        self.nested = False
         self.inner: list[Run] = []
         self.answer_ids: set[str] = set()
         self.pending: Callable[[BaseException | None], None] | None = None
@@ -166,6 +169,7 @@ def opened(run: Run) -> Run:
     around = [one for one in _here.get() if not one.closed]
     if around and not around[-1].claims and not _siblings(around[-1], run):
         around[-1].inner.append(run)
+        run.nested = True
     _here.set((*around, run))
     return run
 

@@ -5,18 +5,41 @@ from collections import deque
 from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from farthing.entry import Entry
+from farthing.entry import UsageSource
 from farthing.money import usd
+from farthing.prices.quote import Quote
 from farthing.usage import Usage
 
-_MANY = (
-    64  # adding up one by one takes three times as long: its code has left the processor's cache
-)
+_MANY = 256  # so many wait to be added up together: one by one takes ten times as long
 _COUNTS = tuple(one.name for one in fields(Usage) if one.name != 'tool_uses')
 _counts = attrgetter(*_COUNTS)
 _NOTHING = Usage(input_tokens=0, output_tokens=0, reasoning_tokens=0)
+
+
+class Counted(Protocol):
+    """What a sum needs of an entry."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Its counts."""
+
+    @property
+    def usage_source(self) -> UsageSource | None:
+        """Whether they were reported or estimated."""
+
+    @property
+    def quote(self) -> Quote:
+        """Its price."""
+
+
+class Billed(NamedTuple):
+    """An entry that was posted the short way, as a sum needs it."""
+
+    usage: Usage
+    usage_source: UsageSource
+    quote: Quote
 
 
 class Spend:
@@ -27,7 +50,7 @@ class Spend:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[Counted] = deque()
         self._cost = 0
         self._calls = 0
         self._unpriced = 0
@@ -37,7 +60,7 @@ class Spend:
         self._counts: tuple[int | None, ...] | None = None
         self._tool_uses: dict[str, int] = {}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Counted) -> None:
         """Count one entry: it waits until somebody asks for a sum, or until many wait."""
         self._waiting.append(entry)
         if len(self._waiting) >= _MANY:
@@ -45,21 +68,28 @@ class Spend:
 
     def _add_up(self) -> None:
         with self._lock:
-            while self._waiting:
-                self._add(self._waiting.popleft())
+            entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            self._calls += len(entries)
+            for entry in entries:
+                quote = entry.quote
+                if quote.cost is None:
+                    self._unpriced += 1
+                else:
+                    self._cost += quote.cost
+                self._assumed += quote.status == 'assumed'
+                self._estimated += entry.usage_source == 'estimated'
+            used = [entry.usage for entry in entries if entry.usage is not None]
+            if used:
+                self._sum(used)
 
-    def _add(self, entry: Entry) -> None:
-        self._calls += 1
-        if entry.quote.cost is None:
-            self._unpriced += 1
-        else:
-            self._cost += entry.quote.cost
-        self._assumed += entry.quote.status == 'assumed'
-        self._estimated += entry.usage_source == 'estimated'
-        if entry.usage is not None:
-            counts, so_far = _counts(entry.usage), self._counts
-            self._counts = counts if so_far is None else tuple(map(_plus, so_far, counts))
-            for name, uses in entry.usage.tool_uses.items():
+    def _sum(self, used: list[Usage]) -> None:
+        """Add counts, column by column: one call of `sum` for each adds up all that waited."""
+        rows = [_counts(usage) for usage in used]
+        if self._counts is not None:
+            rows.append(self._counts)
+        self._counts = tuple(map(_total, zip(*rows, strict=True)))
+        for usage in used:
+            for name, uses in usage.tool_uses.items():
                 self._tool_uses[name] = self._tool_uses.get(name, 0) + uses
 
     def lose(self) -> None:
@@ -119,6 +149,7 @@ class Spend:
         )
 
 
-def _plus(one: int | None, other: int | None) -> int | None:
-    """A count that either call did not say stays unsaid."""
-    return None if one is None or other is None else one + other
+def _total(counts: tuple[int | None, ...]) -> int | None:
+    """A count that any of the calls did not say stays unsaid."""
+    said = [count for count in counts if count is not None]
+    return sum(said) if len(said) == len(counts) else None

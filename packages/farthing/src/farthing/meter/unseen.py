@@ -3,19 +3,29 @@
 from asyncio import CancelledError
 from dataclasses import replace
 
-from farthing.entry import EntryStatus
+from farthing.entry import EntryStatus, UsageSource
 from farthing.estimate import tokens
-from farthing.meter.observed import Observed
+from farthing.meter.account import post
+from farthing.meter.observed import AT_ONCE, Observed
 from farthing.meter.runs import Run
-from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire.reading import Reading
 
-# A framework's call is answered at once; batches are fetched by other means.
-_SYNC = Terms(batch=False)
 _FIRST_ERROR_STATUS = 400
 NOTHING = Reading(usage=None)
 """Of an answer that says nothing about its bill."""
+
+
+def post_answer(run: Run, reading: Reading, *, api: str, estimated: bool = False) -> None:
+    """Post the run's only attempt, which was answered with `reading`."""
+    if len(run.accounts) == 1:
+        account = run.accounts[0]
+        source: UsageSource = 'estimated' if estimated else 'reported'
+        billed = account.meter.post_plain(run, reading, api, source)
+        if billed is not None:
+            account.spend.add(billed)
+            return
+    post(run.accounts, observed(run, reading, api=api, estimated=estimated))
 
 
 def observed(
@@ -38,7 +48,7 @@ def observed(
         model=run.model,
         reading=reading,
         usage_source='estimated' if estimated else 'reported',
-        terms=_SYNC,
+        terms=AT_ONCE,
         billed=billed,
         call_type=run.call_type,
         status=status,

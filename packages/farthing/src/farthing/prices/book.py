@@ -143,9 +143,16 @@ class PriceBook:
         Raises:
             InputError: The call's time is not aware, or an override is no rate.
         """
-        card = self._card(call)
-        if override is not None:
-            card = _overridden(card, call, override)
+        card = self._card(call.provider, call.model, call.at, call.terms)
+        return self._quote(usage, card if override is None else _overridden(card, call, override))
+
+    def quote_answer(
+        self, usage: Usage, provider: str, model: str, at: datetime, terms: Terms
+    ) -> Quote:
+        """`quote` without a `Call`, for the path that every recorded call takes."""
+        return self._quote(usage, self._card(provider, model, at, terms))
+
+    def _quote(self, usage: Usage, card: Card | NoPrice) -> Quote:
         if isinstance(card, NoPrice):
             return Quote(status='unpriced', cost=None, reason=card.reason, book=self.version)
         found = bill(usage, card)
@@ -192,35 +199,33 @@ class PriceBook:
                 shown += _shown(table, name, at)
         return shown
 
-    def _card(self, call: Call) -> Card | NoPrice:
-        terms = call.terms
-        key = (call.provider, call.model, terms.tier, terms.batch, terms.geo, terms.region)
+    def _card(self, seller: str, model: str, at: datetime, terms: Terms) -> Card | NoPrice:
+        key = (seller, model, terms.tier, terms.batch, terms.geo, terms.region)
         timeline = self._timelines.get(key)
         if timeline is None:
             if len(self._timelines) >= _MOST_TIMELINES:
                 self._timelines.clear()
-            timeline = self._timelines[key] = self._timeline(call)
-        if call.at.tzinfo is None:
-            raise InputError(f'the time of a call is {call.at!r}; expected an aware datetime')
-        return timeline.at(call.at)
+            timeline = self._timelines[key] = self._timeline(seller, model, terms)
+        if at.tzinfo is None:
+            raise InputError(f'the time of a call is {at!r}; expected an aware datetime')
+        return timeline.at(at)
 
-    def _timeline(self, call: Call) -> Timeline:
-        provider = provider_of(call.provider, call.model)
-        if provider is None and _seller(call.provider) in {one['provider'] for one in self._layers}:
-            provider = _seller(call.provider)
+    def _timeline(self, seller: str, model: str, terms: Terms) -> Timeline:
+        provider = provider_of(seller, model)
+        if provider is None and _seller(seller) in {one['provider'] for one in self._layers}:
+            provider = _seller(seller)
         if provider is None:
             known = ', '.join(sorted({one['provider'] for one in self._layers}))
             return _never(
-                f'no prices of the provider {call.provider!r}; known: {known}; '
-                'add them in an overlay file'
+                f'no prices of the provider {seller!r}; known: {known}; add them in an overlay file'
             )
         table = self._table(provider)
-        name = resolve(provider, call.model, table.ids)
+        name = resolve(provider, model, table.ids)
         if name is None:
-            return _never(_unknown(call.model, provider, table))
-        if provider != _seller(call.provider):
+            return _never(_unknown(model, provider, table))
+        if provider != _seller(seller):
             name = name._replace(assumed=(*name.assumed, 'provider'))
-        return table.timeline(name, call.terms)
+        return table.timeline(name, terms)
 
     def _table(self, provider: str) -> Table:
         table = self._tables.get(provider)

@@ -36,7 +36,7 @@ _PART_OF = {
 
 
 # `Line(...)` in half the time: several are made for every call.
-_tuple = tuple.__new__
+_line = tuple.__new__
 
 
 class Rate(NamedTuple):
@@ -110,7 +110,7 @@ def bill(usage: Usage, card: Card) -> Bill:
             doubts.append(doubt)
         amount = quantity * pico
         cost += amount
-        lines.append(_tuple(Line, (meter, quantity, pico, amount, rules)))
+        lines.append(_line(Line, (meter, quantity, pico, amount, rules)))
     for tool, uses in usage.tool_uses.items():
         rate = card.tools.get(tool)
         if rate is None:

@@ -6,7 +6,7 @@ details (`flex_cache_read`) and adds the rest under the tier's own name, which s
 The provider's own usage object is preferred where `response_metadata` carries it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +20,32 @@ from farthing.wire.reading import Reading
 Words = Mapping[str, Any]
 
 _TIERS = frozenset({'flex', 'priority'})
-_TIERED = ('cache_creation', 'cache_read', 'reasoning')
-_PLAIN = ('ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'audio', 'image')
-_NAMES = {name: name for name in (*_TIERED, *_PLAIN)} | {
-    f'{tier}_{name}': name for tier in _TIERS for name in _TIERED
-}
+_TIERED = frozenset({'cache_creation', 'cache_read', 'reasoning'})
+
+
+def _with_tiers(fields: Mapping[str, str]) -> Mapping[str, str]:
+    tiered = {f'{t}_{name}': fields[name] for t in _TIERS for name in _TIERED & fields.keys()}
+    return {**fields, **tiered}
+
+
+# LangChain's names of details, and our fields.
+_READ = _with_tiers(
+    {
+        'cache_creation': 'cache_write_tokens',
+        'cache_read': 'cache_read_tokens',
+        'ephemeral_5m_input_tokens': 'cache_write_5m_tokens',
+        'ephemeral_1h_input_tokens': 'cache_write_1h_tokens',
+        'audio': 'input_audio_tokens',
+        'image': 'input_image_tokens',
+    }
+)
+_MADE = _with_tiers(
+    {
+        'reasoning': 'reasoning_tokens',
+        'audio': 'output_audio_tokens',
+        'image': 'output_image_tokens',
+    }
+)
 _OPENAI = frozenset({'openai', 'azure', 'azure_openai'})
 
 
@@ -79,56 +100,52 @@ def answer(usage_metadata: Words | None, response_metadata: Words) -> Reading:
 
 def _usage(words: Words, provider: str | None) -> tuple[Usage | None, str | None]:
     """The counts, `None` where they were lost, and the tier that their names tell."""
-    read = inner(words, 'input_token_details')
-    made = inner(words, 'output_token_details')
-    given, shown = _by_name(read), _by_name(made)
     prompt, output = needed(words, 'input_tokens'), needed(words, 'output_tokens')
-    write_5m = given.get('ephemeral_5m_input_tokens', 0)
-    write_1h = given.get('ephemeral_1h_input_tokens', 0)
-    unsplit, split = given.get('cache_creation', 0), write_5m + write_1h
+    parts: dict[str, int] = {}
+    tier = None
+    if read := inner(words, 'input_token_details'):
+        _add(parts, read, _READ)
+        _join_writes(parts, provider)
+        tier = _tier(read)
+    if made := inner(words, 'output_token_details'):
+        _add(parts, made, _MADE)
+        tier = _tier((*read, *made))
+    used = Usage(input_tokens=prompt, output_tokens=output, **parts)  # type: ignore[arg-type]
+    if words.get('total_tokens') != prompt + output:
+        _check_total(words, used)
+    return used if prompt else None, tier
+
+
+def _add(parts: dict[str, int], details: Words, fields: Mapping[str, str]) -> None:
+    """Add the details that are given, by our names; a tier's name in front makes no difference."""
+    for key, value in details.items():
+        field = fields.get(key)
+        if field is not None and value is not None:
+            number = value if type(value) is int and value >= 0 else count(details, key)
+            parts[field] = parts[field] + number if field in parts else number
+
+
+def _join_writes(parts: dict[str, int], provider: str | None) -> None:
+    """Make `cache_write_tokens` the sum of its parts and of what has no lifetime."""
+    split = parts.get('cache_write_5m_tokens', 0) + parts.get('cache_write_1h_tokens', 0)
+    unsplit = parts.get('cache_write_tokens', 0)
     # Equal counts are the same tokens said twice: older releases kept the total beside its parts.
     unsplit = 0 if unsplit == split else unsplit
-    used = Usage(
-        input_tokens=prompt,
-        output_tokens=output,
-        cache_read_tokens=given.get('cache_read', 0),
-        cache_write_tokens=unsplit + split,
-        cache_write_5m_tokens=write_5m,
-        cache_write_1h_tokens=write_1h,
-        cache_write_30m_tokens=unsplit if provider in _OPENAI else 0,
-        reasoning_tokens=shown.get('reasoning'),
-        input_audio_tokens=given.get('audio', 0),
-        input_image_tokens=given.get('image', 0),
-        output_audio_tokens=shown.get('audio', 0),
-        output_image_tokens=shown.get('image', 0),
-    )
-    _check_total(words, used)
-    return used if prompt else None, _tier(read, made)
+    if unsplit or split:
+        parts['cache_write_tokens'] = unsplit + split
+        if unsplit and provider in _OPENAI:
+            parts['cache_write_30m_tokens'] = unsplit
 
 
-def _by_name(details: Words) -> dict[str, int]:
-    """The details that are given, those behind a tier's name added to their own."""
-    counts: dict[str, int] = {}
-    for key, value in details.items():
-        name = _NAMES.get(key)
-        if name is not None and value is not None:
-            counts[name] = counts.get(name, 0) + count(details, key)
-    return counts
-
-
-def _tier(read: Words, made: Words) -> str | None:
+def _tier(details: Iterable[str]) -> str | None:
     """The one tier whose name the details carry; sums over several tiers have none."""
-    if _TIERS.isdisjoint(read) and _TIERS.isdisjoint(made):
-        return None
-    tiers = _TIERS.intersection((*read, *made))
+    tiers = _TIERS.intersection(details)
     return next(iter(tiers)) if len(tiers) == 1 else None
 
 
 def _check_total(words: Words, used: Usage) -> None:
     total = maybe(words, 'total_tokens')
     added = used.input_tokens + used.output_tokens
-    if total == added:
-        return
     # Bedrock's own total, which langchain-aws passes on, may leave out cached tokens.
     cached = used.cache_read_tokens + used.cache_write_tokens
     if total is not None and total not in {added, added - cached}:

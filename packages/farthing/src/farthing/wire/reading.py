@@ -62,6 +62,11 @@ class Reading:
     output_chars: int = 0
 
     @property
+    def plain(self) -> bool:
+        """Whether it is one prompt of the user's own, with nothing left open about its bill."""
+        return self.purpose == 'user' and not (self.parts or self.iterations or self.doubts)
+
+    @property
     def prompts(self) -> tuple[Usage, ...]:
         """What is priced by itself: the counts of each prompt, and the tools with the first."""
         if self.usage is None:
