@@ -17,7 +17,8 @@ from farthing.entry import CallType, EntryStatus
 from farthing.errors import UsageError
 from farthing.estimate import tokens
 from farthing.io.encoding import Decode, decoder
-from farthing.meter import Account, Observed, Run, ambient, claim, close, post
+from farthing.meter import Account, Observed, Run, ambient, claim, close, decide, post
+from farthing.meter.choices import Answer, chosen
 from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire import Reader, Reading, Stream
@@ -56,7 +57,7 @@ class Exchange:
     """Reads one request and its answer, and posts once when it ends."""
 
     __slots__ = (
-        '_accounts', '_asked', '_attempt', '_body', '_call_type', '_chunks', '_decode',
+        '_accounts', '_asked', '_attempt', '_body', '_call_type', '_choices', '_chunks', '_decode',
         '_endpoint', '_first_ns', '_model', '_posted', '_prefix', '_reader', '_run', '_started_ns',
         '_status', '_stream', '_time', '_who',
     )  # fmt: skip
@@ -89,6 +90,7 @@ class Exchange:
         self._stream: Stream | None = None
         self._chunks: list[bytes] = []
         self._posted = False
+        self._choices = chosen()
         self._prefix = self._accounts[0].meter.fingerprints(reader.blocks(body))
 
     @property
@@ -236,10 +238,11 @@ class Exchange:
         if run is not None and status != 'error':
             run.answered = True
             run.answer_ids |= {run.id, reading.response_id or run.id} if reading else {run.id}
+        entry_id = self._id(reading)
         post(
             self._accounts,
             Observed(
-                id=self._id(reading),
+                id=entry_id,
                 who=self._who,
                 time=self._time,
                 provider=endpoint.provider,
@@ -263,6 +266,21 @@ class Exchange:
             ),
         )
         self._body = None
+        self._hang(entry_id, reading, ok=status == 'ok', now_ns=now_ns)
+
+    def _hang(self, entry_id: str, reading: Reading | None, *, ok: bool, now_ns: int) -> None:
+        """Post what levers decided about this request, and let them learn from its answer."""
+        first_ns = now_ns if self._first_ns is None else self._first_ns
+        for choice in self._choices:
+            decide(self._accounts, choice.about(entry_id))
+            choice.learn(
+                Answer(
+                    time=self._time,
+                    first_token_us=(first_ns - self._started_ns) // 1_000,
+                    reading=reading,
+                    ok=ok,
+                )
+            )
 
     def _id(self, reading: Reading | None) -> str:
         """Unique on the provider's own hosts by its response id; elsewhere ids may repeat."""

@@ -1,6 +1,6 @@
 """The meter: who called, what it cost, posted once."""
 
-from farthing.meter.account import Account, ambient, post
+from farthing.meter.account import Account, ambient, decide, post
 from farthing.meter.meter import Meter
 from farthing.meter.observed import Observed
 from farthing.meter.runs import Run, claim, close, ended, find, in_run, opened, sent
@@ -16,6 +16,7 @@ __all__ = [
     'ambient',
     'claim',
     'close',
+    'decide',
     'ended',
     'find',
     'in_run',

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from farthing.entry import Entry, UsageSource
+from farthing.entry import Decision, Entry, UsageSource
 from farthing.meter.observed import Observed
 from farthing.meter.spend import Billed, Spend
 from farthing.wire.reading import Reading
@@ -24,6 +24,9 @@ class Posts(Protocol):
         self, run: 'Run', reading: Reading, api: str, usage_source: UsageSource
     ) -> Billed | None:
         """Post the answer of a framework's run the short way; `None` where it is out of order."""
+
+    def decide(self, decision: Decision) -> None:
+        """Post what a lever decided about an entry."""
 
     def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
         """A keyed digest of each block."""
@@ -55,6 +58,12 @@ def post(accounts: list[Account], observed: Observed) -> None:
         if key not in posted:
             posted[key] = account.meter.post(observed)
         _credit(account, posted[key])
+
+
+def decide(accounts: list[Account], decision: Decision) -> None:
+    """Post a decision once to each meter among the accounts."""
+    for meter in {id(account.meter): account.meter for account in accounts}.values():
+        meter.decide(decision)
 
 
 def _credit(account: Account, entries: list[Entry]) -> None:

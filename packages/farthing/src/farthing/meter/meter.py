@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from farthing.attribution import narrowed
 from farthing.caching.minimum import cacheable
-from farthing.entry import Entry, UsageSource
+from farthing.entry import Decision, Entry, UsageSource
 from farthing.errors import FarthingError
 from farthing.meter.observed import AT_ONCE, Observed
 from farthing.meter.runs import Run
@@ -33,6 +33,9 @@ class Books(Protocol):
 
     def post_plain(self, *answer: Any) -> None:
         """Take one entry by its parts; see `farthing.ledger.record.plain_line`."""
+
+    def post_decision(self, decision: Decision) -> None:
+        """Take what a lever decided."""
 
     def lose(self, reason: str) -> None:
         """Count one call that could not be made into an entry."""
@@ -97,6 +100,10 @@ class Meter:
         except FarthingError:
             return None  # the long way says, counts and warns of what is wrong
         return Billed(usage, usage_source, quote)
+
+    def decide(self, decision: Decision) -> None:
+        """Post what a lever decided about an entry; the entry is posted before."""
+        self.ledger.post_decision(decision)
 
     def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
         """A keyed digest of each block: equal blocks are seen to be equal, and nothing else.
