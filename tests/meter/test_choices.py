@@ -39,16 +39,19 @@ class Learner:
         self.answers: list[Answer] = []
 
     def choice(self, chosen: str) -> Choice:
-        decision = Decision(
-            entry_id='',
-            time=datetime.now(UTC),
-            lever='caching',
-            policy='test',
-            version='1',
-            chosen=chosen,
-            reason='a test',
-        )
-        return Choice(decision=decision, learn=self.answers.append)
+        def settle(entry_id: str, answer: Answer) -> Decision:
+            self.answers.append(answer)
+            return Decision(
+                entry_id=entry_id,
+                time=datetime.now(UTC),
+                lever='caching',
+                policy='test',
+                version='1',
+                chosen=chosen,
+                reason='a test',
+            )
+
+        return settle
 
 
 def said(text: str) -> list[dict[str, str]]:

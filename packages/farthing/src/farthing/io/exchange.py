@@ -270,17 +270,17 @@ class Exchange:
 
     def _hang(self, entry_id: str, reading: Reading | None, *, ok: bool, now_ns: int) -> None:
         """Post what levers decided about this request, and let them learn from its answer."""
+        if not self._choices:
+            return
         first_ns = now_ns if self._first_ns is None else self._first_ns
+        answer = Answer(
+            time=self._time,
+            first_token_us=(first_ns - self._started_ns) // 1_000,
+            reading=reading,
+            ok=ok,
+        )
         for choice in self._choices:
-            decide(self._accounts, choice.about(entry_id))
-            choice.learn(
-                Answer(
-                    time=self._time,
-                    first_token_us=(first_ns - self._started_ns) // 1_000,
-                    reading=reading,
-                    ok=ok,
-                )
-            )
+            decide(self._accounts, choice(entry_id, answer))
 
     def _id(self, reading: Reading | None) -> str:
         """Unique on the provider's own hosts by its response id; elsewhere ids may repeat."""

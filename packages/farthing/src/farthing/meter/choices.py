@@ -7,7 +7,7 @@ answer has come. In between the decision waits in the context of the call, as th
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from farthing.entry import Decision
@@ -31,22 +31,11 @@ class Answer:
     ok: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A decision without its entry.
+Choice = Callable[[str, Answer], Decision]
+"""What a lever says of its request when that is answered: the decision, given its entry's id.
 
-    Attributes:
-        decision: What was decided; its `entry_id` is filled in when the answer is posted.
-        learn: Told of the answer, to learn from it.
-    """
-
-    decision: Decision
-    learn: Callable[[Answer], None]
-
-    def about(self, entry_id: str) -> Decision:
-        """The decision about that entry."""
-        return replace(self.decision, entry_id=entry_id)
-
+It is called once for each attempt, and may learn from the answer.
+"""
 
 _waiting: ContextVar[tuple[Choice, ...]] = ContextVar('farthing_choices', default=())
 
