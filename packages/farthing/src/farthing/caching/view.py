@@ -1,0 +1,160 @@
+"""A request beside what is remembered of its prefixes: what is shared, what lives, what waits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from farthing.caching.block import Prompt, prefixes, sizes, static_end, tail
+from farthing.caching.minimum import minimum
+from farthing.caching.rates import Rates
+from farthing.caching.state import Memory, ModelFacts, Prefix
+
+FIRST_TOKEN_S = 0.5
+"""No answer begins sooner, and until it begins what its request writes cannot be read."""
+
+LOOKBACK = 15
+"""Blocks over which a mark surely finds an earlier write. Anthropic's page says 20, with the
+mark's own block; what counts as one block is disputed (see `wire.anthropic_marks`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Positions are indices of blocks.
+
+    Attributes:
+        at: Seconds since 1970.
+        digests: Of the prefix that each block ends.
+        tokens: Estimated, of the same prefixes.
+        known: Those that are remembered.
+        least: The shortest prefix that the model caches.
+        end: The last block that takes a mark.
+        root: The end of tools and system; `None` where there are none.
+        static: Its last block that takes a mark.
+        turn: The end of the request that this one continues; `end` where it repeats it.
+        shared: Further ends of what several conversations share, in order.
+        live: The longest prefix that can be read.
+        flying: The longest prefix whose write is under way.
+    """
+
+    prompt: Prompt
+    rates: Rates
+    at: float
+    digests: Sequence[bytes]
+    tokens: Sequence[int]
+    known: Mapping[bytes, Prefix]
+    least: int
+    end: int
+    root: int | None
+    static: int | None
+    turn: int | None
+    shared: tuple[int, ...]
+    live: int | None
+    flying: int | None
+
+    def prefix(self, position: int) -> Prefix | None:
+        """What is remembered of the prefix that ends there."""
+        return self.known.get(self.digests[position])
+
+    @property
+    def life_s(self) -> int | None:
+        """The lifetime of what can be read; `None` where nothing can."""
+        prefix = None if self.live is None else self.prefix(self.live)
+        return None if prefix is None else prefix.life_s
+
+
+def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes) -> View | None:
+    """The request as the planner sees it; `None` where no block takes a mark."""
+    end = tail(prompt.blocks)
+    if end is None:
+        return None
+    digests = prefixes(prompt, key=key)
+    known = memory.recall(digests)
+    facts = memory.facts(rates.model)
+    positions = [at for at, digest in enumerate(digests) if digest in known]
+    deepest = positions[-1] if positions else None
+    static = static_end(prompt.blocks)
+    roots = sum(block.tier != 'messages' for block in prompt.blocks)
+    turn = _turn(digests, known, deepest)
+    live, flying = _entries(digests, known, at)
+    return View(
+        prompt=prompt,
+        rates=rates,
+        at=at,
+        digests=digests,
+        tokens=sizes(prompt, per_char(prompt, facts)),
+        known=known,
+        least=shortest(prompt, rates, facts),
+        end=end,
+        root=roots - 1 if roots else None,
+        static=static,
+        turn=turn,
+        shared=_shared(prompt, digests, known, deepest, static, turn, end),
+        live=live,
+        flying=flying,
+    )
+
+
+def per_char(prompt: Prompt, facts: ModelFacts) -> float | None:
+    """Tokens a character, as usage has shown; `None` before it has."""
+    return facts.tokens / facts.chars if facts.tokens > _ENOUGH_TOKENS else None
+
+
+def shortest(prompt: Prompt, rates: Rates, facts: ModelFacts) -> int:
+    """The shortest prefix that is cached: what the pages say, unless usage says otherwise."""
+    told = minimum(prompt.family, rates.model) or 0
+    if facts.cached is not None and facts.cached < told:
+        return facts.cached
+    if told <= facts.uncached and (facts.cached is None or facts.uncached < facts.cached):
+        return facts.uncached + 1
+    return told
+
+
+_ENOUGH_TOKENS = 2_000
+
+
+def _turn(
+    digests: Sequence[bytes], known: Mapping[bytes, Prefix], deepest: int | None
+) -> int | None:
+    """Where the request that this one continues ended: the deepest prefix known, if it is such."""
+    if deepest is None or known[digests[deepest]].kind != 'tail':
+        return None
+    return deepest
+
+
+def _shared(
+    prompt: Prompt,
+    digests: Sequence[bytes],
+    known: Mapping[bytes, Prefix],
+    deepest: int | None,
+    static: int | None,
+    turn: int | None,
+    end: int,
+) -> tuple[int, ...]:
+    """Where conversations part: found before, or now, where what is known ends within a request."""
+    found = {at for at, digest in enumerate(digests) if _parts(known.get(digest))}
+    if deepest is not None and turn is None and deepest < end:
+        found |= {
+            next((at for at in range(deepest, -1, -1) if prompt.blocks[at].markable), deepest)
+        }
+    return tuple(
+        at for at in sorted(found) if at != static and at < end and prompt.blocks[at].markable
+    )[-2:]
+
+
+def _parts(prefix: Prefix | None) -> bool:
+    return prefix is not None and prefix.kind == 'shared'
+
+
+def _entries(
+    digests: Sequence[bytes], known: Mapping[bytes, Prefix], now: float
+) -> tuple[int | None, int | None]:
+    """The longest prefix that can be read, and the longest longer one whose write is under way."""
+    live = flying = None
+    for at, digest in enumerate(digests):
+        prefix = known.get(digest)
+        if prefix is None or now > prefix.expires:
+            continue
+        if now - prefix.written >= FIRST_TOKEN_S:
+            live = at
+        else:
+            flying = at
+    return live, flying if flying is not None and (live is None or flying > live) else None

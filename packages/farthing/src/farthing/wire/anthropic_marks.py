@@ -1,0 +1,166 @@
+"""Anthropic's cache marks: a payload as blocks, and marks set on a copy of it.
+
+A mark is `cache_control` on a tool, a system block or a content block; text that is a plain string
+becomes one text block on the copy. Which blocks refuse a mark: thinking, empty text, what is tied
+to code execution (https://github.com/langchain-ai/langchain/issues/34542), deferred tools and
+messages of the role `system`, where a mark is taken but its entry is never found again
+(https://github.com/anthropics/claude-code/issues/96101).
+
+Every block counts as one towards the lookback. Whether a run of tool blocks counts once is
+disputed; counting each is safe (https://github.com/strands-agents/harness-sdk/issues/3348).
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from farthing.caching.block import Block, Lifetime, Path, Prompt, Tier
+from farthing.caching.plan import Plan
+from farthing.wire.fields import text
+from farthing.wire.prompt import chars_of, unmarked
+from farthing.wire.structure import altered
+
+Words = Mapping[str, Any]
+
+_MARK = 'cache_control'
+_FOREIGN = 'prompt_cache_breakpoint'
+_THINKING = frozenset({'thinking', 'redacted_thinking'})
+_LIVES: Mapping[object, Lifetime] = {'5m': '5m', '1h': '1h', None: '5m'}
+# Prose cannot tell how many tokens these are; Anthropic bills a full-size image as about 1,600.
+_MEDIA = frozenset({'image', 'document'})
+_MEDIA_CHARS = 4_000
+# Parameters on which the messages' part of the cache depends, and the system's.
+_BEFORE_MESSAGES = ('tool_choice', 'thinking', 'output_config')
+_BEFORE_SYSTEM = ('speed',)
+
+
+def prompt(payload: Words, *, provider: str = 'anthropic', model: str | None = None) -> Prompt:
+    """The payload as a prompt cache sees it; what cannot be read is told in `malformed`."""
+    fault = _fault(payload)
+    choice = payload.get('tool_choice')
+    forced = isinstance(choice, Mapping) and choice.get('type') in {'tool', 'any', 'none'}
+    messages = payload.get('messages')
+    return Prompt(
+        family='anthropic',
+        provider=provider,
+        model=model or text(payload, 'model') or 'unknown',
+        blocks=() if fault else tuple(_blocks(payload)),
+        automatic=_life(payload),
+        agent=bool(payload.get('tools')) and not forced,
+        answered=not fault and any(one.get('role') == 'assistant' for one in messages or ()),
+        malformed=fault,
+    )
+
+
+def marked(payload: Words, made: Plan) -> dict[str, Any]:
+    """A copy of the payload that carries the plan's marks; what they do not touch is shared."""
+    copy: Any = payload
+    for mark in made.marks:
+        words = {'type': 'ephemeral'} | ({'ttl': '1h'} if mark.lifetime == '1h' else {})
+        copy = altered(copy, mark.path, lambda block, words=words: {**block, _MARK: words})
+    return dict(copy)
+
+
+def stripped(payload: Words) -> dict[str, Any]:
+    """A copy without OpenAI's marks and options, which Anthropic refuses."""
+    kept = {key: value for key, value in payload.items() if not key.startswith('prompt_cache_')}
+    for name in ('system', 'messages'):
+        if isinstance(kept.get(name), list):
+            kept[name] = [_without(one) for one in kept[name]]
+    return kept
+
+
+def _without(block: Any) -> Any:
+    if not isinstance(block, Mapping):
+        return block
+    content = block.get('content')
+    kept = {key: value for key, value in block.items() if key != _FOREIGN}
+    if isinstance(content, list):
+        kept['content'] = [_without(one) for one in content]
+    return kept
+
+
+def _fault(payload: Words) -> str | None:
+    """What keeps the payload from being read; `None` if nothing does."""
+    for name in ('tools', 'messages'):
+        value = payload.get(name)
+        if value is not None and not (
+            isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+        ):
+            return f'`{name}` is {type(value).__name__}: expected a list of objects'
+    if not isinstance(payload.get('system'), str | list | None):
+        return '`system` is neither text nor a list of blocks'
+    try:
+        orjson.dumps(payload)
+    except TypeError as error:
+        return f'the payload is no JSON: {error}'
+    return None
+
+
+def _blocks(payload: Words) -> Iterator[Block]:
+    for at, tool in enumerate(payload.get('tools') or ()):
+        data = _bytes('tool', tool)
+        free = not tool.get('defer_loading')
+        yield Block(('tools', at), 'tools', _digest(data), len(data), free, _life(tool))
+    params = _params(payload, _BEFORE_SYSTEM)
+    for block in _content(('system',), 'system', 'system', payload.get('system'), params):
+        yield block
+        params = b''
+    params += _params(payload, _BEFORE_MESSAGES)
+    for at, message in enumerate(payload.get('messages') or ()):
+        path, role = ('messages', at, 'content'), str(message.get('role'))
+        for block in _content(path, 'messages', role, message.get('content'), params):
+            yield block
+            params = b''
+
+
+def _content(path: Path, tier: Tier, role: str, content: Any, params: bytes) -> Iterator[Block]:
+    """The blocks of a system prompt or of one message."""
+    for at, one in enumerate(content if isinstance(content, list) else (content,)):
+        if one is None:
+            continue
+        block = {'type': 'text', 'text': one} if isinstance(one, str) else one
+        data = params + _bytes(role, block)
+        params = b''
+        kind = block.get('type') if isinstance(block, Mapping) else None
+        chars = len(block['text']) if kind == 'text' else _MEDIA_CHARS if kind in _MEDIA else None
+        yield Block(
+            (*path, at),
+            tier,
+            _digest(data),
+            chars_of(block) if chars is None else chars,
+            isinstance(block, Mapping) and not (tier == 'messages' and role == 'system')
+            and _takes_mark(block),
+            _life(block) if isinstance(block, Mapping) else None,
+        )
+
+
+def _takes_mark(block: Words) -> bool:
+    kind = block.get('type')
+    if kind == 'text':
+        return bool(block.get('text', '').strip())
+    if kind in _THINKING or 'code_execution' in str(kind) or kind == 'server_tool_use':
+        return False
+    caller = block.get('caller')
+    return not (isinstance(caller, Mapping) and 'code_execution' in str(caller.get('type')))
+
+
+def _life(words: Words) -> Lifetime | None:
+    mark = words.get(_MARK)
+    return _LIVES.get(mark.get('ttl'), '5m') if isinstance(mark, Mapping) else None
+
+
+def _params(payload: Words, names: tuple[str, ...]) -> bytes:
+    said = {name: payload[name] for name in names if payload.get(name) is not None}
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS) if said else b''
+
+
+def _bytes(kind: str, block: Any) -> bytes:
+    value = unmarked(block) if isinstance(block, Mapping) else block
+    return kind.encode() + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()

@@ -1,0 +1,186 @@
+"""OpenAI's cache marks, from GPT-5.6 on: a payload as blocks, and marks set on a copy of it.
+
+A mark is `prompt_cache_breakpoint` on a content part; tools, instructions and calls carry none.
+`prompt_cache_key` is taken by every model, the others are refused before GPT-5.6: a plan has marks
+and a mode only where writes have a price, which is the same line.
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from farthing.caching.block import Block, Path, Prompt, Tier
+from farthing.caching.plan import Plan
+from farthing.wire.fields import text
+from farthing.wire.prompt import chars_of
+from farthing.wire.structure import altered
+
+Words = Mapping[str, Any]
+
+_MARK = 'prompt_cache_breakpoint'
+_FOREIGN = 'cache_control'
+_INSTRUCTIONS = frozenset({'system', 'developer'})
+_PARTS = frozenset(
+    {
+        'text', 'image_url', 'input_audio', 'file',
+        'input_text', 'input_image', 'input_file',
+    }
+)  # fmt: skip
+_MEDIA_CHARS = 4_000
+_PLAIN = frozenset({'role', 'content', 'id', 'status'})
+
+
+def prompt(payload: Words, *, provider: str = 'openai', model: str | None = None) -> Prompt:
+    """The payload as a prompt cache sees it; what cannot be read is told in `malformed`."""
+    fault = _fault(payload)
+    choice = payload.get('tool_choice')
+    forced = isinstance(choice, Mapping) or choice in {'required', 'none'}
+    options = payload.get('prompt_cache_options')
+    chosen = {'key'} if payload.get('prompt_cache_key') is not None else set()
+    if isinstance(options, Mapping) and 'mode' in options:
+        chosen.add('mode')
+    return Prompt(
+        family='openai',
+        provider=provider,
+        model=model or text(payload, 'model') or 'unknown',
+        blocks=() if fault else tuple(_blocks(payload)),
+        chosen=frozenset(chosen),
+        agent=bool(payload.get('tools')) and not forced,
+        answered=not fault and any(_answer(one) for one in _messages(payload)),
+        malformed=fault,
+    )
+
+
+def marked(payload: Words, made: Plan) -> dict[str, Any]:
+    """A copy of the payload with the plan's marks and options; what they leave is shared."""
+    copy: Any = stripped(payload)
+    kind = 'input_text' if 'input' in payload else 'text'
+    words = {'mode': 'explicit'}
+    for mark in made.marks:
+        copy = altered(copy, mark.path, lambda block: {**block, _MARK: words}, text=kind)
+    if made.mode is not None:
+        copy['prompt_cache_options'] = {
+            **(payload.get('prompt_cache_options') or {}),
+            'mode': made.mode,
+        }
+    if made.key is not None:
+        copy['prompt_cache_key'] = made.key
+    return dict(copy)
+
+
+def stripped(payload: Words) -> dict[str, Any]:
+    """A copy without Anthropic's `cache_control`, which OpenAI refuses."""
+    return {key: _without(value) for key, value in payload.items() if key != _FOREIGN}
+
+
+def _without(value: Any) -> Any:
+    """The value itself where it holds no foreign mark on an object of a message, part or tool."""
+    if isinstance(value, list):
+        return [_without(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    content = value.get('content')
+    kept = {key: one for key, one in value.items() if key != _FOREIGN}
+    if isinstance(content, list):
+        kept['content'] = [_without(one) for one in content]
+    return kept
+
+
+def _fault(payload: Words) -> str | None:
+    """What keeps the payload from being read; `None` if nothing does."""
+    name = 'messages' if 'messages' in payload else 'input'
+    value = payload.get(name)
+    if not isinstance(value, str) and not (
+        isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+    ):
+        return f'`{name}` is {type(value).__name__}: expected a list of objects'
+    tools = payload.get('tools')
+    if tools is not None and not (
+        isinstance(tools, list) and all(isinstance(one, Mapping) for one in tools)
+    ):
+        return f'`tools` is {type(tools).__name__}: expected a list of objects'
+    try:
+        orjson.dumps(payload)
+    except TypeError as error:
+        return f'the payload is no JSON: {error}'
+    return None
+
+
+def _messages(payload: Words) -> list[Words]:
+    content = payload.get('messages', payload.get('input'))
+    return [{'role': 'user', 'content': content}] if isinstance(content, str) else content or []
+
+
+def _answer(message: Words) -> bool:
+    return message.get('role') == 'assistant' or message.get('type') == 'function_call'
+
+
+def _blocks(payload: Words) -> Iterator[Block]:
+    for at, tool in enumerate(payload.get('tools') or ()):
+        data = _bytes('tool', tool)
+        yield Block(('tools', at), 'tools', _digest(data), len(data), markable=False)
+    instructions = payload.get('instructions')
+    if isinstance(instructions, str):
+        data = _bytes('system', {'text': instructions})
+        yield Block(
+            ('instructions',), 'system', _digest(data), len(instructions), markable=False
+        )
+    name = 'messages' if 'messages' in payload else 'input'
+    leading = True
+    for at, message in enumerate(_messages(payload)):
+        role = str(message.get('role') or message.get('type'))
+        leading = leading and role in _INSTRUCTIONS
+        path: Path = (name, at, 'content') if isinstance(payload.get(name), list) else (name,)
+        yield from _message(path, 'system' if leading else 'messages', role, message)
+
+
+def _message(path: Path, tier: Tier, role: str, message: Words) -> Iterator[Block]:
+    """A message's parts, then what else it says, such as calls."""
+    content = message.get('content')
+    plain = isinstance(content, str)
+    # Plain text at the top of a request is no message that could hold a part.
+    listed = len(path) > 1 and 'output' not in message
+    for at, one in enumerate(content if isinstance(content, list) else (content,)):
+        if one is None:
+            continue
+        part = {'text': one} if isinstance(one, str) else one
+        said = part.get('text') if isinstance(part, Mapping) else None
+        takes = listed and role != 'assistant' and (
+            bool(said) if plain or said is not None else _is_part(part)
+        )
+        data = _bytes(role, _bare(part))
+        chars = len(said) if isinstance(said, str) else _part_chars(part)
+        mark = '30m' if isinstance(part, Mapping) and _MARK in part else None
+        yield Block((*path, at), tier, _digest(data), chars, takes, mark)  # type: ignore[arg-type]
+    extra = {key: message[key] for key in message if key not in _PLAIN and key != _FOREIGN}
+    if extra:
+        data = _bytes(role, extra)
+        yield Block(path[:-1], tier, _digest(data), chars_of(extra), markable=False)
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get('type') in _PARTS
+
+
+def _part_chars(part: Any) -> int:
+    return _MEDIA_CHARS if _is_part(part) else chars_of(part)
+
+
+def _bare(part: Any) -> Any:
+    """A part without marks; text is the same however it is wrapped."""
+    if not isinstance(part, Mapping):
+        return part
+    kept = {key: value for key, value in part.items() if key not in {_MARK, _FOREIGN}}
+    if isinstance(kept.get('text'), str):
+        kept.pop('type', None)
+    return kept
+
+
+def _bytes(kind: str, value: Any) -> bytes:
+    return kind.encode() + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
