@@ -153,6 +153,16 @@ class InMemory:
         while len(self._prefixes) > self._most:
             del self._prefixes[next(iter(self._prefixes))]
 
+    def restate(self, everything: Learned) -> None:
+        """Put these counts and facts in the place of all that were learned, and newer prefixes."""
+        newer = {
+            digest: prefix
+            for digest, prefix in everything.prefixes.items()
+            if digest not in self._prefixes or self._prefixes[digest].at < prefix.at
+        }
+        self.counters, self._facts = dict(everything.gaps), dict(everything.facts)
+        self.learn(Learned(prefixes=newer))
+
 
 _NO_GAPS = Gaps()
 _NO_FACTS = ModelFacts()

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from farthing.errors import LedgerVersion
+from farthing.ledger import learned
 from farthing.ledger.record import COUNTS, DIMENSIONS, TEXTS
 from farthing.ledger.schema import DAY, MONTH, ROLLUP_KEYS, SUMS, rollup_table
 from farthing.ledger.spool import Chunk
@@ -189,6 +190,8 @@ class Batch:
         self._insert('decision', others.pop('d1', []), _decision)
         self._insert('outcome', others.pop('o1', []), _plain)
         self._insert('loss', others.pop('l1', []), _plain)
+        if taught := others.pop(learned.KIND, []):
+            learned.store(self._db, taught)
         if others:
             if any(not _KIND.fullmatch(kind) for kind in others):
                 raise ValueError(f'records of kind {[*others]!r}: expected a letter and a version')

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from farthing.caching.state import Learned
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
 
@@ -44,6 +45,9 @@ class Engine(Protocol):
 
     def entries(self, query: Query, *, limit: int | None) -> Iterator[Booked]:
         """Entries that match, newest first."""
+
+    def learned(self) -> Learned:
+        """What the caching planner has learned."""
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""

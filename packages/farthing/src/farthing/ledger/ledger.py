@@ -11,12 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from farthing.caching.state import Learned
 from farthing.ending import closes_at_exit
 from farthing.entry import Correction, Decision, Entry, Outcome
 from farthing.errors import EntryError, InputError, LedgerBusy, LedgerError
 from farthing.ledger import draining, keys, locks, record, secret, spool
 from farthing.ledger.address import ledger_path
 from farthing.ledger.engine import Engine
+from farthing.ledger.learned import learned_line
 from farthing.ledger.spool import Spool, warn
 from farthing.ledger.sqlite import SQLite
 from farthing.ledger.values import Booked, Report, Verdict
@@ -140,6 +142,21 @@ class Ledger:
     def post_outcome(self, outcome: Outcome) -> None:
         """Take how good a run's answer was."""
         self._append(record.outcome_line(outcome))
+
+    def learn(self, learned: Learned) -> None:
+        """Take what the caching planner has learned of a request. Never raises, never waits."""
+        line = learned_line(learned)
+        if line is not None:
+            self._append(line)
+
+    def learned(self) -> Learned:
+        """What the caching planners of all processes have learned.
+
+        Raises:
+            LedgerError: As `flush`.
+        """
+        self._catch_up()
+        return self._engine.learned()
 
     def lose(self, reason: str) -> None:
         """Count one call that could not be made into an entry; reports then say `at least`."""

@@ -5,6 +5,7 @@ A step is never changed once released; a new one is added. `entry`, `decision`, 
 and `monthly` sum `entry` and are written in the same transaction.
 """
 
+from farthing.ledger import learned
 from farthing.ledger.record import COUNTS, DIMENSIONS, TEXTS
 
 APPLICATION_ID = 0x46525448  # `FRTH`: tells a ledger from any other SQLite file
@@ -131,4 +132,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             for verb in ('UPDATE', 'DELETE')
         ),
     ),
+    learned.TABLES,
 )

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from farthing.caching.state import Learned
 from farthing.errors import LedgerBusy, LedgerCorrupt, LedgerError, LedgerVersion
-from farthing.ledger import booked, reporting, verifying
+from farthing.ledger import booked, learned, reporting, verifying
 from farthing.ledger.batch import MALFORMED, Batch
 from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
@@ -154,6 +155,11 @@ class SQLite:
         """Entries that match, newest first."""
         with self.reading() as db:
             yield from booked.entries(db, query, limit=limit)
+
+    def learned(self) -> Learned:
+        """What the caching planner has learned."""
+        with self.reading() as db:
+            return learned.load(db)
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""
