@@ -4,7 +4,6 @@ It marks the last tool, the last system block and the last block of the last mes
 Anthropic's limit of four; for OpenAI it takes those marks out and sets a key.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,12 +58,13 @@ def without_marks(body: Any) -> Any:
 
 def plain(body: Any) -> Any:
     """A body without marks, whose strings of content are blocks: what the provider reads."""
-    body = without_marks(json.loads(json.dumps(body)))
-    for message in [body, *(body.get('messages') or ())]:
-        for name in ('content', 'system'):
-            if isinstance(message.get(name), str):
-                message[name] = [{'type': 'text', 'text': message[name]}]
-    return body
+    if isinstance(body, dict):
+        told = without_marks(body)
+        for name in {'content', 'system'} & told.keys():
+            if isinstance(told[name], str):
+                told[name] = [{'type': 'text', 'text': told[name]}]
+        return {name: plain(inner) for name, inner in told.items()}
+    return [plain(inner) for inner in body] if isinstance(body, list) else body
 
 
 def _marked(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _marked(payload: Mapping[str, Any]) -> dict[str, Any]:
     if free > 0 and sent.get('tools'):
         sent['tools'] = _last(sent['tools'])
         free -= 1
-    if free > 0:
+    if free > 0 and sent['messages'] and sent['messages'][-1]['content']:
         *earlier, last = sent['messages']
         sent['messages'] = [*earlier, {**last, 'content': _last(last['content'])}]
     return sent
