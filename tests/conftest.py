@@ -1,11 +1,18 @@
 """What all tests share: which cell this is, and where the recordings lie."""
 
+import json
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import farthing_sim
+from farthing_sim import app
 
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / 'shared'
@@ -70,3 +77,48 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip('no folder of recordings beside the repository (../shared)')
     return SHARED
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Simulated providers, and the bodies of the requests that reached them, oldest first."""
+
+    sim: farthing_sim.Sim
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture(scope='session')
+def _wire() -> Iterator[Wire]:
+    bodies: list[dict[str, Any]] = []
+    build = app.build
+
+    def listening(*given):
+        answering = build(*given)
+
+        async def listen(scope, receive, send) -> None:
+            body = b''
+
+            async def heard():
+                nonlocal body
+                message = await receive()
+                body += message.get('body', b'')
+                if message['type'] == 'http.request' and not message.get('more_body'):
+                    bodies.append(json.loads(body))
+                return message
+
+            await answering(scope, heard, send)
+
+        return listen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, 'build', listening)
+        with farthing_sim.serving() as sim:
+            yield Wire(sim, bodies)
+
+
+@pytest.fixture
+def wire(_wire: Wire) -> Wire:
+    """A server of its own that tells what it was sent."""
+    _wire.sim.reset()
+    _wire.bodies.clear()
+    return _wire
