@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from farthing import Call, Entry, Ledger, PriceBook, Quote
-from farthing.io.shared import book
+from farthing.meter.shared import book
 from farthing.io.tap import tap
 
 from .provider import Provider, serving

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from farthing import attributed
-from farthing.io.shared import account
+from farthing.meter.shared import account
 from farthing.io.tap import tap
 
 from .recordings import Exchange, billed_exchanges, silent_streams

@@ -10,9 +10,10 @@ import pytest
 
 import farthing_sim
 from farthing import Decision, Ledger
-from farthing.io.shared import account
+from farthing.meter.shared import account
 from farthing.io.tap import tap
-from farthing.meter.choices import Answer, Choice, choose, choosing
+from farthing.meter.choices import Answer, Choice, choose
+from farthing.wire.prompt import shape_of
 
 ASKED = {'model': 'claude-sonnet-4-6', 'max_tokens': 50}
 
@@ -51,7 +52,8 @@ class Learner:
                 reason='a test',
             )
 
-        return settle
+        body = {**ASKED, 'messages': said('')}
+        return Choice('caching', shape_of(body), settle)
 
 
 def said(text: str) -> list[dict[str, str]]:
@@ -67,9 +69,8 @@ def test_a_decision_hangs_on_the_entry_of_its_request_and_learns_of_the_answer(l
     client = anthropic.Anthropic(base_url=sim.anthropic_url, api_key='k')
     lever = Learner()
 
-    with choosing():
-        choose(lever.choice('mark'))
-        decided = client.messages.create(messages=said('one'), **ASKED)
+    choose(lever.choice('mark'))
+    decided = client.messages.create(messages=said('one'), **ASKED)
     plain = client.messages.create(messages=said('two'), **ASKED)
 
     found = {id_.partition('@')[0]: what for id_, what in chosen_by_entry(ledger).items()}
@@ -84,9 +85,8 @@ def test_each_attempt_of_a_request_has_its_decision(ledger, sim) -> None:
     sim.fault(status=529)
     lever = Learner()
 
-    with choosing():
-        choose(lever.choice('mark'))
-        client.messages.create(messages=said('one'), **ASKED)
+    choose(lever.choice('mark'))
+    client.messages.create(messages=said('one'), **ASKED)
 
     assert [False, True] == [answer.ok for answer in lever.answers]
     assert ['mark', 'mark'] == list(chosen_by_entry(ledger).values())
@@ -97,12 +97,23 @@ async def test_tasks_side_by_side_keep_their_decisions_apart(ledger, sim) -> Non
     lever = Learner()
 
     async def ask(text: str) -> tuple[str, str]:
-        with choosing():
-            choose(lever.choice(text))
-            answer = await client.messages.create(messages=said(text), **ASKED)
+        choose(lever.choice(text))
+        answer = await client.messages.create(messages=said(text), **ASKED)
         return f'anthropic:{answer.id}', text
 
     asked = dict(await asyncio.gather(*(ask(f'question {n}') for n in range(8))))
 
     found = {id_.partition('@')[0]: what for id_, what in chosen_by_entry(ledger).items()}
     assert asked == found
+
+
+def test_a_request_of_another_shape_is_not_what_was_decided_about(ledger, sim) -> None:
+    client = anthropic.Anthropic(base_url=sim.anthropic_url, api_key='k')
+    lever = Learner()
+
+    choose(lever.choice('mark'))
+    client.messages.create(
+        messages=[*said('one'), {'role': 'assistant', 'content': 'yes'}, *said('two')], **ASKED
+    )
+
+    assert [None] == list(chosen_by_entry(ledger).values())

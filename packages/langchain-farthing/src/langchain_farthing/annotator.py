@@ -15,7 +15,7 @@ from langchain_core.messages import (
 from langchain_core.prompt_values import PromptValue, StringPromptValue
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from farthing.io.shared import Source
+from farthing.meter.shared import Source
 from farthing.run.annotates import Annotates
 from langchain_farthing.caching import Origin
 

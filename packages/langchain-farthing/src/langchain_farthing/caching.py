@@ -16,9 +16,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
-from farthing.io.shared import Source
-from farthing.run.annotates import Annotates, annotated, unannotated
-from farthing.run.annotator import annotator as default_annotator
+from farthing.meter.shared import Source
+from farthing.run.annotates import Annotates, annotated, default, unannotated
 
 Model = TypeVar('Model')
 
@@ -41,7 +40,7 @@ class Origin:
 
     def annotates(self) -> Annotates:
         """The given annotator, else the one of the ledger."""
-        return default_annotator(self.ledger) if self.annotator is None else self.annotator
+        return default(self.ledger) if self.annotator is None else self.annotator
 
 
 def cached(model: Model, *, ledger: Source = None, annotator: Annotates | None = None) -> Model:

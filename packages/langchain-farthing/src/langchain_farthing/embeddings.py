@@ -9,7 +9,7 @@ from langchain_core.embeddings import Embeddings
 from farthing.attribution import current, narrowed
 from farthing.errors import InputError
 from farthing.estimate import tokens
-from farthing.io.shared import Source, account
+from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Run, Spend, close, opened, post
 from farthing.usage import Usage

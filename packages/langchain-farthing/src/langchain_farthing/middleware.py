@@ -5,7 +5,7 @@ from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 
-from farthing.io.shared import Source
+from farthing.meter.shared import Source
 from farthing.run.annotates import Annotates
 from langchain_farthing.caching import Origin, cached
 

@@ -11,7 +11,7 @@ from functools import cache
 from langchain_core.tracers.context import register_configure_hook
 
 from farthing.io.recording import recorded
-from farthing.io.shared import Source, account
+from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Spend, ambient
 from langchain_farthing.handler import _Events

@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 from llama_index.core.base.llms.types import CachePoint, ChatMessage
 from llama_index.core.llms import LLM
 
-from farthing.io.shared import Source
-from farthing.run.annotates import Annotates, unannotated
-from farthing.run.annotator import annotator as default_annotator
+from farthing.meter.shared import Source
+from farthing.run.annotates import Annotates, default, unannotated
 from farthing.run.client import annotating
 from llama_index_farthing.facts import provider_of
 
@@ -53,7 +52,7 @@ def cached(llm: Model, *, ledger: Source = None, annotator: Annotates | None = N
         return llm
     copied: Any = llm.model_copy()  # type: ignore[attr-defined]  # an LLM is Pydantic's
     made = _annotated_class(
-        type(llm), default_annotator(ledger) if annotator is None else annotator
+        type(llm), default(ledger) if annotator is None else annotator
     )
     copied.__class__ = made
     for name in ('_client', '_aclient'):

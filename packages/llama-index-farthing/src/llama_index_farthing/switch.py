@@ -10,7 +10,7 @@ from llama_index_instrumentation import get_dispatcher
 from farthing.attribution import NOBODY, Attribution, current_over
 from farthing.errors import InputError
 from farthing.io.recording import recorded
-from farthing.io.shared import Source, account
+from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Spend, ambient, sweep
 from llama_index_farthing.events import Calls, Events, Spans

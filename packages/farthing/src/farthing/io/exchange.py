@@ -23,6 +23,7 @@ from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire import Reader, Reading, Stream
 from farthing.wire.fields import loads
+from farthing.wire.prompt import shape_of
 
 _EMBEDDINGS = frozenset({'openai_embeddings'})
 _FIRST_ERROR_STATUS = 400
@@ -90,7 +91,7 @@ class Exchange:
         self._stream: Stream | None = None
         self._chunks: list[bytes] = []
         self._posted = False
-        self._choices = chosen()
+        self._choices = chosen(shape_of(body))
         self._prefix = self._accounts[0].meter.fingerprints(reader.blocks(body))
 
     @property
@@ -280,7 +281,7 @@ class Exchange:
             ok=ok,
         )
         for choice in self._choices:
-            decide(self._accounts, choice(entry_id, answer))
+            decide(self._accounts, choice.about(entry_id, answer))
 
     def _id(self, reading: Reading | None) -> str:
         """Unique on the provider's own hosts by its response id; elsewhere ids may repeat."""

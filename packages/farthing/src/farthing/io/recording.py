@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from farthing.attribution import attributed
-from farthing.io.shared import Source, account
+from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Spend, ambient
 

@@ -24,9 +24,6 @@ REMEMBERED_S = EDGES[-1] + 600
 _REFRESH_S = 30.0
 
 _INTERVALS = tuple(f'{what}_{n}' for what in ('came', 'passed') for n in range(len(EDGES)))
-    *(f'came_{n}' for n in range(len(EDGES))),
-    *(f'passed_{n}' for n in range(len(EDGES))),
-)
 TABLES = (
     """CREATE TABLE cache_prefix (
         digest TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL

@@ -3,7 +3,7 @@
 from farthing.meter.account import Account, ambient, decide, post
 from farthing.meter.meter import Meter
 from farthing.meter.observed import Observed
-from farthing.meter.runs import Run, claim, close, ended, find, in_run, opened, sent
+from farthing.meter.runs import Run, claim, close, ended, find, here, in_run, opened, sent
 from farthing.meter.spend import Spend
 from farthing.meter.sweep import sweep
 
@@ -19,6 +19,7 @@ __all__ = [
     'decide',
     'ended',
     'find',
+    'here',
     'in_run',
     'opened',
     'post',

@@ -1,16 +1,17 @@
 """What levers decided about the request that leaves next, until the tap knows which entry it is.
 
 A lever decides before its request leaves; the entry that the decision belongs to is known when the
-answer has come. In between the decision waits in the context of the call, as the run does.
+answer has come. In between the decision waits in the context of the call, as the run does. It
+belongs to every attempt at its request, and to no request after one that was answered.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
 from farthing.entry import Decision
+from farthing.wire.prompt import Shape
 from farthing.wire.reading import Reading
 
 
@@ -31,30 +32,39 @@ class Answer:
     ok: bool
 
 
-Choice = Callable[[str, Answer], Decision]
-"""What a lever says of its request when that is answered: the decision, given its entry's id.
+Settle = Callable[[str, Answer], Decision]
+"""What a lever says of its request when that is answered: the decision, given its entry's id."""
 
-It is called once for each attempt, and may learn from the answer.
-"""
+
+class Choice:
+    """A decision that waits for its entry."""
+
+    __slots__ = ('_settle', 'lever', 'settled', 'shape')
+
+    def __init__(self, lever: str, shape: Shape, settle: Settle) -> None:
+        self.lever = lever
+        self.shape = shape
+        self.settled = False
+        self._settle = settle
+
+    def about(self, entry_id: str, answer: Answer) -> Decision:
+        """The decision about one attempt; the first that was served is the last."""
+        self.settled = answer.ok
+        return self._settle(entry_id, answer)
+
 
 _waiting: ContextVar[tuple[Choice, ...]] = ContextVar('farthing_choices', default=())
 
 
-@contextmanager
-def choosing() -> Iterator[None]:
-    """A block in which one request is decided about and sent, with its retries."""
-    outer = _waiting.set(())
-    try:
-        yield
-    finally:
-        _waiting.reset(outer)
-
-
 def choose(choice: Choice) -> None:
-    """Let a choice wait for the request that leaves next inside the `choosing` block."""
-    _waiting.set((*_waiting.get(), choice))
+    """Let a choice wait for the request of its shape that leaves this context next.
+
+    It takes the place of the lever's earlier choice.
+    """
+    others = tuple(one for one in _waiting.get() if one.lever != choice.lever and not one.settled)
+    _waiting.set((*others, choice))
 
 
-def chosen() -> tuple[Choice, ...]:
-    """The choices about a request that leaves this context now."""
-    return _waiting.get()
+def chosen(shape: Shape) -> tuple[Choice, ...]:
+    """The choices about a request of that shape that leaves this context now."""
+    return tuple(one for one in _waiting.get() if not one.settled and one.shape == shape)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from farthing.attribution import narrowed
 from farthing.caching.minimum import cacheable
+from farthing.caching.state import Learned
 from farthing.entry import Decision, Entry, UsageSource
 from farthing.errors import FarthingError
 from farthing.meter.observed import AT_ONCE, Observed
@@ -36,6 +37,12 @@ class Books(Protocol):
 
     def post_decision(self, decision: Decision) -> None:
         """Take what a lever decided."""
+
+    def learn(self, learned: Learned) -> None:
+        """Take what the caching planner has learned of a request."""
+
+    def learned(self) -> Learned:
+        """What the caching planners of all processes have learned."""
 
     def lose(self, reason: str) -> None:
         """Count one call that could not be made into an entry."""

@@ -193,6 +193,11 @@ def close(run: Run) -> bool:
     return _open.pop(run.key, None) is not None
 
 
+def here() -> Run | None:
+    """The innermost open run around this code."""
+    return next((run for run in reversed(_here.get()) if not run.closed), None)
+
+
 def still_open() -> list[Run]:
     """The runs that were started and never ended, oldest first."""
     return list(_open.values())

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from farthing.meter.shared import Source
+
 _log = logging.getLogger('farthing')
 _EXTRA = 'extra_body'
 _NO_BODY = frozenset({_EXTRA, 'extra_headers', 'extra_query', 'timeout', 'betas'})
@@ -58,6 +60,19 @@ def annotated(
     kept = {name: sent[name] for name in direct if name in sent}
     added = {name: value for name, value in sent.items() if name in extra or name not in direct}
     return {**beside, **kept, **({_EXTRA: added} if added or extra else {})}
+
+
+def default(ledger: Source = None) -> Annotates:
+    """The annotator that learns in a ledger.
+
+    Raises:
+        LedgerError: The ledger cannot be opened.
+        InputError: `ledger` is none of what is expected.
+    """
+    # Importing an adapter shall not wait for the ledger and the price book.
+    from farthing.run.annotator import annotator  # noqa: PLC0415
+
+    return annotator(ledger)
 
 
 class Unannotated:

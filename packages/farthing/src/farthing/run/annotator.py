@@ -1,13 +1,202 @@
-"""The annotator that is used unless another one is given."""
+"""The annotator that learns in a ledger: it joins the planner, its memory and the price book.
 
-from farthing.errors import InputError
+Whatever goes wrong in here, the call goes out as the user made it, without marks of another
+provider; the reason is counted in `unmarked` and stands in the ledger.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from farthing.attribution import current
+from farthing.caching.block import Prompt
+from farthing.caching.plan import Plan, plan, usage_lesson
+from farthing.caching.rates import Rates, rates
+from farthing.entry import Decision
+from farthing.errors import FarthingError
+from farthing.meter.shared import Source, meter
+from farthing.ledger.learned import SharedMemory
+from farthing.meter import Meter, here
+from farthing.meter.choices import Answer, Choice, choose
+from farthing.prices.quote import UNSAID, Call
 from farthing.run.annotates import Annotates
+from farthing.usage import Usage
+from farthing.wire.marking import MARKINGS, Marking
+from farthing.wire.prompt import shape_of
+
+LEVER = 'caching'
+POLICY = 'planner'
+VERSION = '1'
+_log = logging.getLogger('farthing')
+_annotators: dict[int, 'Annotator'] = {}
+_lock = threading.Lock()
 
 
-def annotator(ledger: object = None) -> Annotates:
-    """The annotator that learns in a ledger.
+def annotator(ledger: Source = None) -> Annotates:
+    """The annotator of a ledger; the same one for the same ledger.
 
     Raises:
-        InputError: This release has none.
+        LedgerError: The ledger cannot be opened.
+        InputError: `ledger` is none of what is expected.
     """
-    raise InputError(f'no annotator for the ledger {ledger!r} yet: pass `annotator=` to `cached`')
+    one = meter(ledger)
+    with _lock:
+        found = _annotators.get(id(one))
+        if found is None:
+            found = _annotators[id(one)] = Annotator(one)
+    return found
+
+
+class Annotator:
+    """Marks requests where that is expected to pay. Safe to use from several threads.
+
+    Attributes:
+        unmarked: How many requests went out unmarked, by reason.
+    """
+
+    def __init__(self, one: Meter) -> None:
+        self._meter = one
+        self._memory = SharedMemory(one.ledger)
+        self._planning = threading.Lock()
+        self._rates: dict[tuple[str, str, int], Rates | None] = {}
+        self._warned: set[str] = set()
+        self.unmarked: Counter[str] = Counter()
+        self._refresh()
+
+    def annotate(
+        self, payload: Mapping[str, Any], *, provider: str, api: str, model: str | None = None
+    ) -> Mapping[str, Any]:
+        """See `farthing.run.annotates.Annotates`."""
+        marking = MARKINGS.get(api)
+        if marking is None:
+            self._count('unknown_api', f'no cache marks are known for the api {api!r}')
+            return payload
+        try:
+            return self._annotated(payload, marking, provider, model)
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            self._count('failed', f'{type(error).__name__}: {error}')
+            return _clean(payload, marking)
+
+    def _annotated(
+        self, payload: Mapping[str, Any], marking: Marking, provider: str, model: str | None
+    ) -> Mapping[str, Any]:
+        if self._memory.stale:
+            threading.Thread(target=self._refresh, daemon=True, name='farthing-memory').start()
+        now_s = time.time()
+        prompt = marking.prompt(payload, provider=provider, model=model)
+        known = self._rates_of(prompt, now_s)
+        with self._planning:
+            made = plan(
+                prompt,
+                known,
+                self._memory,
+                now_s,
+                task=_task(),
+                key=self._meter.ledger.key(),
+            )
+            self._memory.learn(made.learned)
+        if made.unmarked is not None:
+            self.unmarked[made.unmarked] += 1
+        sent = marking.marked(payload, made)
+        settle = partial(self._settled, prompt, made, known)
+        choose(Choice(LEVER, shape_of(sent), settle))
+        return sent
+
+    def _settled(
+        self, prompt: Prompt, made: Plan, known: Rates | None, entry_id: str, answer: Answer
+    ) -> Decision:
+        """Learn from an answer, and say what was decided about its request."""
+        usage = answer.reading.usage if answer.ok and answer.reading is not None else None
+        if usage is not None and known is not None:
+            lesson = usage_lesson(prompt, made, usage, model=known.model)
+            with self._planning:
+                self._memory.learn(lesson)
+        marks = [[_place(mark.path), mark.lifetime, mark.saving] for mark in made.marks]
+        return Decision(
+            entry_id=entry_id,
+            time=answer.time,
+            lever=LEVER,
+            policy=POLICY,
+            version=VERSION,
+            chosen=', '.join(f'{life} {place}' for place, life, _ in marks) or 'no mark',
+            reason=made.reason or '; '.join(mark.reason for mark in made.marks),
+            counterfactual_cost=self._uncached(prompt, usage, answer),
+            facts={
+                'marks': marks,
+                'unmarked': made.unmarked,
+                'saving': made.saving,
+                'cold': made.cold,
+                'advice': list(made.advice),
+            },
+        )
+
+    def _uncached(self, prompt: Prompt, usage: Usage | None, answer: Answer) -> int | None:
+        """What the same tokens would have cost without a cache, in 1e-12 USD."""
+        if usage is None or answer.reading is None:
+            return None
+        plain = replace(
+            usage,
+            cache_read_tokens=0,
+            cache_write_tokens=0,
+            cache_write_5m_tokens=0,
+            cache_write_1h_tokens=0,
+            cache_write_30m_tokens=0,
+            cache_read_audio_tokens=None,
+            cache_read_image_tokens=None,
+        )
+        call = Call(
+            provider=prompt.provider,
+            model=answer.reading.model or prompt.model,
+            at=answer.time,
+            terms=replace(answer.reading.terms or UNSAID, batch=False),
+        )
+        return self._meter.book.quote(plain, call).cost
+
+    def _rates_of(self, prompt: Prompt, now_s: float) -> Rates | None:
+        key = (prompt.provider, prompt.model, int(now_s // 3_600))
+        if key not in self._rates:
+            if len(self._rates) > _MOST_RATES:
+                self._rates.clear()
+            at = datetime.fromtimestamp(now_s, UTC)
+            self._rates[key] = rates(self._meter.book, prompt.provider, prompt.model, at)
+        return self._rates[key]
+
+    def _refresh(self) -> None:
+        """Take over what other processes have learned; without it, what is known here must do."""
+        try:
+            self._memory.refresh()
+        except FarthingError as error:
+            self._count('memory', f'what was learned earlier cannot be read: {error}')
+
+    def _count(self, reason: str, detail: str) -> None:
+        self.unmarked[reason] += 1
+        if reason not in self._warned:
+            self._warned.add(reason)
+            _log.warning('farthing: a request is sent without cache marks of ours: %s', detail)
+
+
+_MOST_RATES = 1_000
+
+
+def _task() -> str | None:
+    run = here()
+    return current().task if run is None else run.who.task
+
+
+def _clean(payload: Mapping[str, Any], marking: Marking) -> Mapping[str, Any]:
+    """The payload without marks of another provider, as far as it can be read."""
+    with suppress(Exception):
+        return marking.stripped(payload)
+    return payload
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    """`messages[3].content[0]` for a path."""
+    return ''.join(f'[{step}]' if isinstance(step, int) else f'.{step}' for step in path)[1:]

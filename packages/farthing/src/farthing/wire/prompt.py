@@ -5,7 +5,7 @@ string or as a list of one text block, and with or without cache marks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -77,4 +77,26 @@ def text_of(content: object, kinds: Sequence[str] = ('text', 'input_text')) -> s
         if isinstance(block, Mapping)
         and block.get('type', 'text') in kinds
         and isinstance(block.get('text'), str)
+    )
+
+
+class Shape(NamedTuple):
+    """What tells a request from its neighbours at a glance, whoever's protocol it speaks."""
+
+    model: str | None
+    messages: int
+    tools: int
+
+
+def shape_of(body: Mapping[str, Any]) -> Shape:
+    """The shape of a request's body."""
+    said, tools, model = (
+        body.get('messages', body.get('input')),
+        body.get('tools'),
+        body.get('model'),
+    )
+    return Shape(
+        model if isinstance(model, str) else None,
+        len(said) if isinstance(said, list) else 0,
+        len(tools) if isinstance(tools, list) else 0,
     )
