@@ -52,3 +52,8 @@ def law(memory: Memory, keys: tuple[str, ...]) -> Law:
     return found
 
 
+
+
+def either(one: Law, other: Law) -> Law:
+    """The law of a prefix that both send again; it may come sooner, which is not counted."""
+    return Law(tuple(map(max, one.hazards, other.hazards)), max(one.seen, other.seen))

@@ -74,6 +74,8 @@ class Plan:
         saving: Expected saving in 1e-12 USD; an expectation, not a measurement.
         cold: Whether too little was seen, so that the default decided.
         advice: What the user could order better; nothing is ever reordered.
+        sent: Position and lifetime of all marks of the request: ours, the user's own, and the
+            breakpoint that OpenAI sets by itself.
         deepest: Tokens of the longest marked prefix, estimated; 0 where nothing is marked.
         learned: What the memory learns once the request is sent.
     """
@@ -86,6 +88,7 @@ class Plan:
     saving: int = 0
     cold: bool = False
     advice: tuple[str, ...] = ()
+    sent: tuple[tuple[int, Lifetime], ...] = ()
     deepest: int = 0
     learned: Learned = field(default_factory=Learned)
 
@@ -135,6 +138,7 @@ def plan(
         saving=sum(mark.saving for mark in marks) + _implicit_saving(seen, found, order),
         cold=any(one.seen < COLD for one in found),
         advice=advice(seen),
+        sent=tuple(sent),
         deepest=seen.tokens[sent[-1][0]] if sent else 0,
         learned=lessons(seen, memory, sent, later=later, task=task),
     )
