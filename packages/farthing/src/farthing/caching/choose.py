@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 from farthing.caching.block import SECONDS
-from farthing.caching.laws import either, law, shared_keys, tail_keys
+from farthing.caching.laws import Counts, either, law, shared_keys, tail_keys
 from farthing.caching.payback import Action, Worth, worth
-from farthing.caching.state import Memory
 from farthing.caching.view import View
 
 
@@ -46,14 +45,16 @@ class Segment:
         return self.cost(None) - self.cost(action)
 
 
-def segments(seen: View, memory: Memory, *, later: bool, task: str | None) -> list[Segment]:
+def segments(
+    seen: View, counts: Counts, *, later: bool, task: str | None
+) -> list[Segment]:
     """The segments after what can be read, those that are too short to be written joined on."""
     ends = {at for at in (seen.static, *seen.shared) if at is not None and at < seen.end}
     start = -1 if seen.live is None else seen.live
     before = 0 if seen.live is None else seen.tokens[seen.live]
     found: list[Segment] = []
-    own_next = law(memory, tail_keys(seen, later=later, task=task))
-    own_later = law(memory, tail_keys(seen, later=True, task=task))
+    own_next = law(counts, tail_keys(seen, later=later, task=task))
+    own_later = law(counts, tail_keys(seen, later=True, task=task))
     for end in (*sorted(ends), seen.end):
         if end <= start or seen.tokens[end] < seen.least:
             continue
@@ -61,8 +62,8 @@ def segments(seen: View, memory: Memory, *, later: bool, task: str | None) -> li
         if end != seen.end:
             # What others share is sent again by this conversation too.
             visited = seen.prefix(end) is not None
-            following = either(law(memory, shared_keys(seen, end, later=visited)), following)
-            ahead = either(law(memory, shared_keys(seen, end, later=True)), ahead)
+            following = either(law(counts, shared_keys(seen, end, later=visited)), following)
+            ahead = either(law(counts, shared_keys(seen, end, later=True)), ahead)
         found.append(
             Segment(
                 end=end,

@@ -15,12 +15,14 @@ so we never switch that on; where the user has, it holds one of the four marks.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from farthing.caching.block import SECONDS, Lifetime, Path, Prompt
 from farthing.caching.choose import Segment, actions, segments
+from farthing.caching.gaps import Gaps
 from farthing.caching.laws import COLD
-from farthing.caching.learn import lessons
+from farthing.caching.learn import News, lessons, news
 from farthing.caching.payback import Action
 from farthing.caching.rates import Rates
 from farthing.caching.routing import advice, routing_key
@@ -119,11 +121,12 @@ def plan(
     seen = view(prompt, rates, memory, at, key=key)
     if seen is None:
         return Plan(unmarked='no_block', reason='no block of the request takes a mark')
+    fresh = news(seen, memory)
     later = seen.turn is not None or prompt.answered
     found: list[Segment] = []
     order: tuple[Action, ...] = ()
     if rates.writes:
-        found = segments(seen, memory, later=later, task=task)
+        found = segments(seen, partial(_counted, memory, fresh), later=later, task=task)
         order = actions(found, seen) if found else ()
     marks, mode = _placed(seen, found, order)
     sent = _sent(seen, marks, mode)
@@ -140,7 +143,7 @@ def plan(
         advice=advice(seen),
         sent=tuple(sent),
         deepest=seen.tokens[sent[-1][0]] if sent else 0,
-        learned=lessons(seen, memory, sent, later=later, task=task),
+        learned=lessons(seen, fresh, sent, later=later, task=task),
     )
 
 
@@ -163,6 +166,11 @@ def usage_lesson(prompt: Prompt, made: Plan, usage: Usage, *, model: str) -> Lea
         cached=cached or None,
     )
     return Learned(facts={model: facts})
+
+
+def _counted(memory: Memory, fresh: News, key: str) -> Gaps:
+    """A counter with what this request adds."""
+    return memory.gaps(key) + fresh.counts[key] if key in fresh.counts else memory.gaps(key)
 
 
 def _placed(
