@@ -13,7 +13,7 @@ from farthing.caching.simulation import Sent
 from farthing.wire.marking import MARKINGS
 
 DAY = datetime(2026, 11, 25, tzinfo=UTC)
-REQUESTS = 150
+REQUESTS = 300
 TURNS = 30
 PARALLEL = 4
 

@@ -139,7 +139,7 @@ def plan(
         mode=mode,
         key=routing_key(seen) if openai and 'key' not in prompt.chosen else None,
         saving=sum(mark.saving for mark in marks) + _implicit_saving(seen, found, order),
-        cold=any(one.seen < COLD for one in found),
+        cold=_cold(found),
         advice=advice(seen),
         sent=tuple(sent),
         deepest=seen.tokens[sent[-1][0]] if sent else 0,
@@ -188,7 +188,8 @@ def _placed(
         # The implicit breakpoint stands on the last message and holds one of the four.
         return _fitted(seen, shared, MOST_MARKS - 1), None
     marks = _fitted(seen, shared, MOST_MARKS) or _free(seen)
-    return marks, 'explicit' if marks else None
+    own = _own(seen.prompt, seen.end)
+    return marks, 'explicit' if marks or own or not _cold(found) else None
 
 
 def _wanted(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> list[Mark]:
@@ -258,7 +259,8 @@ def _own(prompt: Prompt, end: int) -> dict[int, Lifetime]:
 def _free(seen: View) -> tuple[Mark, ...]:
     """A mark that is too early to be written, which stops OpenAI's fee for the last message.
 
-    Explicit mode without a mark would switch the cache off, which we never do.
+    Explicit mode without a mark switches the cache off. That is left for the case that no place
+    is early enough and what was seen, not the default, says that nothing comes back in time.
     """
     for position, block in enumerate(seen.prompt.blocks):
         if block.markable and seen.tokens[position] * 2 <= seen.least:
@@ -281,6 +283,10 @@ def _sent(
     if seen.prompt.family == 'openai' and seen.rates.writes and mode is None:
         sent[seen.end] = '30m'
     return sorted(sent.items())
+
+
+def _cold(found: Sequence[Segment]) -> bool:
+    return any(one.seen < COLD for one in found)
 
 
 def _implicit_saving(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> int:
