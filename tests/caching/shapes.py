@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
-from itertools import cycle
+from itertools import cycle, islice
 from random import Random
 from typing import Any
 
@@ -84,30 +84,30 @@ def _rates(model: str) -> Rates:
 
 def requests(shape: str, gaps: Gaps, model: str, *, seed: int = 1) -> list[Sent]:
     """Requests in order of time."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - no secret
     times = gaps(random)
-    made = list(_SHAPES[shape](times, model, random))[:REQUESTS]
+    made = islice(_SHAPES[shape](times, model), REQUESTS)
     return sorted(made, key=lambda one: one.at)
 
 
-def _loops(times: Iterator[float], model: str, random: Random) -> Iterator[Sent]:
+def _loops(times: Iterator[float], model: str) -> Iterator[Sent]:
     at = 0.0
     for chain in range(REQUESTS // TURNS):
         for turn in range(TURNS):
-            yield _sent(at, model, *_turn(model, chain, turn))
+            yield _sent(at, model, *_turn(model, chain, turn), tools=True)
             at += next(times)
 
 
-def _parallel(times: Iterator[float], model: str, random: Random) -> Iterator[Sent]:
+def _parallel(times: Iterator[float], model: str) -> Iterator[Sent]:
     at = 0.0
     for wave in range(REQUESTS // TURNS // PARALLEL + 2):
         for turn in range(TURNS):
             for chain in range(PARALLEL):
-                yield _sent(at, model, *_turn(model, f'{wave}-{chain}', turn))
+                yield _sent(at, model, *_turn(model, f'{wave}-{chain}', turn), tools=True)
             at += next(times)
 
 
-def _shared(times: Iterator[float], model: str, random: Random) -> Iterator[Sent]:
+def _shared(times: Iterator[float], model: str) -> Iterator[Sent]:
     at = 0.0
     for number in range(REQUESTS):
         question = _user(_text(model, f'question {number}', 2_000))
@@ -115,7 +115,7 @@ def _shared(times: Iterator[float], model: str, random: Random) -> Iterator[Sent
         at += next(times)
 
 
-def _single(times: Iterator[float], model: str, random: Random) -> Iterator[Sent]:
+def _single(times: Iterator[float], model: str) -> Iterator[Sent]:
     at = 0.0
     for number in range(REQUESTS):
         question = _user(_text(model, f'question {number}', 8_000))
@@ -131,7 +131,7 @@ _SHAPES = {
 }
 
 
-def _turn(model: str, chain: object, turn: int) -> tuple[str, list[dict[str, Any]], bool]:
+def _turn(model: str, chain: object, turn: int) -> tuple[str, list[dict[str, Any]]]:
     """The static part and the messages of one turn of an agent with tools."""
     messages = [_user(_text(model, f'chain {chain}', 900))]
     for number in range(turn):
@@ -144,14 +144,18 @@ def _turn(model: str, chain: object, turn: int) -> tuple[str, list[dict[str, Any
                 {'role': 'tool', 'tool_call_id': f'call_{number}', 'content': said},
             ]
         else:
-            use = {'type': 'tool_use', 'id': f'toolu_{number}', 'name': 'find',
-                   'input': {'query': said}}
+            use = {
+                'type': 'tool_use',
+                'id': f'toolu_{number}',
+                'name': 'find',
+                'input': {'query': said},
+            }
             result = {'type': 'tool_result', 'tool_use_id': f'toolu_{number}', 'content': said}
             messages += [
                 {'role': 'assistant', 'content': [use]},
                 {'role': 'user', 'content': [result]},
             ]
-    return _text(model, 'agent', 8_000), messages, True
+    return _text(model, 'agent', 8_000), messages
 
 
 def _user(text: str) -> dict[str, Any]:
@@ -166,7 +170,7 @@ def _text(model: str, what: str, tokens: int) -> str:
 
 
 def _sent(
-    at: float, model: str, system: str, messages: list[dict[str, Any]], tools: bool
+    at: float, model: str, system: str, messages: list[dict[str, Any]], *, tools: bool
 ) -> Sent:
     provider = MODELS[model]
     schema = {'type': 'object', 'properties': {'query': {'type': 'string'}}}

@@ -45,9 +45,7 @@ class Segment:
         return self.cost(None) - self.cost(action)
 
 
-def segments(
-    seen: View, counts: Counts, *, later: bool, task: str | None
-) -> list[Segment]:
+def segments(seen: View, counts: Counts, *, later: bool, task: str | None) -> list[Segment]:
     """The segments after what can be read, those that are too short to be written joined on."""
     ends = {at for at in (seen.static, *seen.shared) if at is not None and at < seen.end}
     start = -1 if seen.live is None else seen.live
@@ -86,7 +84,5 @@ def actions(found: Sequence[Segment], seen: View) -> tuple[Action, ...]:
     orders = combinations_with_replacement([*allowed, None], len(found))
     return min(
         orders,
-        key=lambda order: sum(
-            one.cost(action) for one, action in zip(found, order, strict=True)
-        ),
+        key=lambda order: sum(one.cost(action) for one, action in zip(found, order, strict=True)),
     )

@@ -50,12 +50,8 @@ def law(counted: Counts, keys: tuple[str, ...]) -> Law:
     counts = counted(kind)
     found = learned(_PRIORS[kind], counts, weight=_OF_A_KIND)
     for key in own:
-        found = learned(Law(found.hazards), counted(key), weight=_OWN)._replace(
-            seen=counts.seen
-        )
+        found = learned(Law(found.hazards), counted(key), weight=_OWN)._replace(seen=counts.seen)
     return found
-
-
 
 
 def either(one: Law, other: Law) -> Law:

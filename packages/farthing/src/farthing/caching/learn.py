@@ -95,8 +95,10 @@ def _ends(seen: View) -> list[int]:
 
 
 def _visited(seen: View, position: int, kind: str, laws: tuple[str, ...]) -> Prefix:
-    """The prefix after this visit. Requests that start together are one visit: none of them can
-    read what another writes."""
+    """The prefix after this visit.
+
+    Requests that start together are one visit: none can read what another writes.
+    """
     known = seen.prefix(position)
     if known is None:
         due = seen.at + EDGES[0]
@@ -117,7 +119,9 @@ def _visited(seen: View, position: int, kind: str, laws: tuple[str, ...]) -> Pre
     )
 
 
-def _write(prefixes: dict[bytes, Prefix], seen: View, marks: Sequence[tuple[int, Lifetime]]) -> None:
+def _write(
+    prefixes: dict[bytes, Prefix], seen: View, marks: Sequence[tuple[int, Lifetime]]
+) -> None:
     """What the marks read lives on, and what they write lives no longer than what it stands on."""
     life_s: float = inf
     if seen.live is not None and marks and marks[-1][0] >= seen.live:

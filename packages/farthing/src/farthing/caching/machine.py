@@ -75,7 +75,7 @@ class Cache:
         read = self._read(request, [position for position, _ in marks])
         base = self._entries[request.digests[read]].life_s if read is not None else float('inf')
         fresh = [mark for mark in valid if read is None or mark[0] > read]
-        for position, life in marks:
+        for position, _ in marks:
             if read is not None and position <= read:
                 self._refresh(request, position)
         cost, before = 0, 0

@@ -52,8 +52,9 @@ class _Block:
         self.at = request.at
         rates, plain = request.rates, request.rates.input
         if not cacheable:
-            self.alive = {life: (_plus(way, plain, scored), at)
-                          for life, (way, at) in self.alive.items()}
+            self.alive = {
+                life: (_plus(way, plain, scored), at) for life, (way, at) in self.alive.items()
+            }
             self.dead = _plus(self.dead, plain, scored)
             return
         alive: dict[Lifetime, tuple[Sum, float]] = {}

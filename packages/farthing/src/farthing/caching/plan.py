@@ -216,14 +216,14 @@ def _wanted(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> li
 
 def _mark(seen: View, position: int, life: Lifetime | None, saving: float, reason: str) -> Mark:
     """A mark; without a lifetime, that of the entry which it reads."""
-    if life is None:
-        prefix = seen.prefix(position)
-        alive = prefix.life_s if prefix is not None else 0
-        life = next((name for name in seen.rates.writes if SECONDS[name] == alive), None)
+    prefix = seen.prefix(position)
+    alive = prefix.life_s if prefix is not None else 0
+    shortest = min(seen.rates.writes, key=SECONDS.__getitem__)
+    own = next((name for name in seen.rates.writes if SECONDS[name] == alive), shortest)
     return Mark(
         path=seen.prompt.blocks[position].path,
         position=position,
-        lifetime=life or min(seen.rates.writes, key=SECONDS.__getitem__),
+        lifetime=life or own,
         saving=round(saving * seen.rates.input),
         reason=reason,
     )
@@ -238,7 +238,7 @@ def _fitted(seen: View, wanted: Sequence[Mark], most: int) -> tuple[Mark, ...]:
     """Those for which the user's own marks leave room, with lifetimes that never lengthen."""
     own = _own(seen.prompt, seen.end)
     room = most - len(own)
-    fresh = [mark for mark in wanted if mark.position not in own][: room if room > 0 else 0]
+    fresh = [mark for mark in wanted if mark.position not in own][: max(0, room)]
     lives: Mapping[int, Lifetime] = {**{mark.position: mark.lifetime for mark in fresh}, **own}
     marks: list[Mark] = []
     for mark in sorted(fresh, key=lambda mark: mark.position):

@@ -73,8 +73,10 @@ def simulated(source: str, warmup: int, at: str, overlay: str | None, form: str)
     elif form == 'csv':
         show.as_csv(_COLUMNS, rows)
     else:
-        shown = [{**row, 'score': _percent(row['score']), 'score_all': _percent(row['score_all'])}
-                 for row in rows]
+        shown = [
+            {**row, 'score': _percent(row['score']), 'score_all': _percent(row['score_all'])}
+            for row in rows
+        ]
         show.as_table(_COLUMNS, shown, notes=[f'Prices of {day:%Y-%m-%d}; tokens are estimated.'])
 
 
@@ -120,8 +122,12 @@ class _Lines:
         provider, model, payload = line['provider'], line['model'], line['payload']
         api = _api(provider, payload)
         if api is None:
-            raise _wrong(self._path, number, f'provider {provider!r} takes no cache marks that we '
-                         'know: expected anthropic, openai, azure, aws-bedrock or google-vertex')
+            raise _wrong(
+                self._path,
+                number,
+                f'provider {provider!r} takes no cache marks that we '
+                'know: expected anthropic, openai, azure, aws-bedrock or google-vertex',
+            )
         prompt = MARKINGS[api].prompt(payload, provider=provider, model=model)
         if prompt.malformed is not None:
             raise _wrong(self._path, number, prompt.malformed)
@@ -130,8 +136,12 @@ class _Lines:
             self._rates[key] = rates(self._book, provider, model, self._day)
         found = self._rates[key]
         if found is None:
-            raise _wrong(self._path, number, f'no price for model {model!r} of {provider!r}: add '
-                         'one in a file named by `--prices`')
+            raise _wrong(
+                self._path,
+                number,
+                f'no price for model {model!r} of {provider!r}: add '
+                'one in a file named by `--prices`',
+            )
         return Sent(at=float(line['at']), prompt=prompt, rates=found)
 
 

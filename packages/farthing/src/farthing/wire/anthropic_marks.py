@@ -11,6 +11,7 @@ disputed; counting each is safe (https://github.com/strands-agents/harness-sdk/i
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -56,11 +57,14 @@ def prompt(payload: Words, *, provider: str = 'anthropic', model: str | None = N
 
 def marked(payload: Words, made: Plan) -> dict[str, Any]:
     """A copy of the payload that carries the plan's marks; what they do not touch is shared."""
-    copy: Any = payload
+    copy: Any = stripped(payload)
     for mark in made.marks:
-        words = {'type': 'ephemeral'} | ({'ttl': '1h'} if mark.lifetime == '1h' else {})
-        copy = altered(copy, mark.path, lambda block, words=words: {**block, _MARK: words})
+        copy = altered(copy, mark.path, partial(_marked, life=mark.lifetime))
     return dict(copy)
+
+
+def _marked(block: dict[str, Any], *, life: Lifetime) -> dict[str, Any]:
+    return {**block, _MARK: {'type': 'ephemeral'} | ({'ttl': life} if life == '1h' else {})}
 
 
 def stripped(payload: Words) -> dict[str, Any]:
