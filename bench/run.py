@@ -20,6 +20,8 @@ TABLES = (
     'draining',
     'whole',
     'reporting',
+    'caching_plan',
+    'caching_score',
 )
 MISSED = 1
 

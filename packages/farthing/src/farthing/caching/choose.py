@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 from farthing.caching.block import SECONDS
-from farthing.caching.laws import law, shared_keys, tail_keys
+from farthing.caching.laws import Counts, either, law, shared_keys, tail_keys
 from farthing.caching.payback import Action, Worth, worth
-from farthing.caching.state import Memory
 from farthing.caching.view import View
 
 
@@ -46,27 +45,28 @@ class Segment:
         return self.cost(None) - self.cost(action)
 
 
-def segments(seen: View, memory: Memory, *, later: bool, task: str | None) -> list[Segment]:
+def segments(seen: View, counts: Counts, *, later: bool, task: str | None) -> list[Segment]:
     """The segments after what can be read, those that are too short to be written joined on."""
     ends = {at for at in (seen.static, *seen.shared) if at is not None and at < seen.end}
     start = -1 if seen.live is None else seen.live
     before = 0 if seen.live is None else seen.tokens[seen.live]
     found: list[Segment] = []
+    own_next = law(counts, tail_keys(seen, later=later, task=task))
+    own_later = law(counts, tail_keys(seen, later=True, task=task))
     for end in (*sorted(ends), seen.end):
         if end <= start or seen.tokens[end] < seen.least:
             continue
-        if end == seen.end:
-            keys = tail_keys(seen, later=later, task=task)
-            ahead = tail_keys(seen, later=True, task=task)
-        else:
-            keys = shared_keys(seen, end, later=seen.prefix(end) is not None)
-            ahead = shared_keys(seen, end, later=True)
-        following = law(memory, keys)
+        following, ahead = own_next, own_later
+        if end != seen.end:
+            # What others share is sent again by this conversation too.
+            visited = seen.prefix(end) is not None
+            following = either(law(counts, shared_keys(seen, end, later=visited)), following)
+            ahead = either(law(counts, shared_keys(seen, end, later=True)), ahead)
         found.append(
             Segment(
                 end=end,
                 tokens=seen.tokens[end] - before,
-                worth=worth(following, law(memory, ahead), seen.rates),
+                worth=worth(following, ahead, seen.rates),
                 flying=seen.flying is not None and end <= seen.flying,
                 seen=following.seen,
                 tail=end == seen.end,
@@ -84,7 +84,5 @@ def actions(found: Sequence[Segment], seen: View) -> tuple[Action, ...]:
     orders = combinations_with_replacement([*allowed, None], len(found))
     return min(
         orders,
-        key=lambda order: sum(
-            one.cost(action) for one, action in zip(found, order, strict=True)
-        ),
+        key=lambda order: sum(one.cost(action) for one, action in zip(found, order, strict=True)),
     )

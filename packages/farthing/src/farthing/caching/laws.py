@@ -5,9 +5,13 @@ those of its own task and agent (worth two). Kinds are few: what ended a first r
 one, with tools to choose from or none; what is shared, seen once or more often.
 """
 
-from farthing.caching.gaps import Law, learned
-from farthing.caching.state import Memory
+from collections.abc import Callable
+
+from farthing.caching.gaps import Gaps, Law, learned
 from farthing.caching.view import View
+
+Counts = Callable[[str], Gaps]
+"""The counter of a key."""
 
 # Hazards by interval before anything was seen. With tools a next turn is likely and soon. Without,
 # a first request is taken for a one-shot until its like have gone on.
@@ -40,15 +44,16 @@ def shared_keys(seen: View, position: int, *, later: bool) -> tuple[str, ...]:
     return 'shared:later', f'shared:{seen.digests[position].hex()}'
 
 
-def law(memory: Memory, keys: tuple[str, ...]) -> Law:
+def law(counted: Counts, keys: tuple[str, ...]) -> Law:
     """The law of those counters."""
     kind, *own = keys
-    counts = memory.gaps(kind)
+    counts = counted(kind)
     found = learned(_PRIORS[kind], counts, weight=_OF_A_KIND)
     for key in own:
-        found = learned(Law(found.hazards), memory.gaps(key), weight=_OWN)._replace(
-            seen=counts.seen
-        )
+        found = learned(Law(found.hazards), counted(key), weight=_OWN)._replace(seen=counts.seen)
     return found
 
 
+def either(one: Law, other: Law) -> Law:
+    """The law of a prefix that both send again; it may come sooner, which is not counted."""
+    return Law(tuple(map(max, one.hazards, other.hazards)), max(one.seen, other.seen))

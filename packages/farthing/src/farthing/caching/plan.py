@@ -15,12 +15,14 @@ so we never switch that on; where the user has, it holds one of the four marks.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from farthing.caching.block import SECONDS, Lifetime, Path, Prompt
 from farthing.caching.choose import Segment, actions, segments
+from farthing.caching.gaps import Gaps
 from farthing.caching.laws import COLD
-from farthing.caching.learn import lessons
+from farthing.caching.learn import News, lessons, news
 from farthing.caching.payback import Action
 from farthing.caching.rates import Rates
 from farthing.caching.routing import advice, routing_key
@@ -74,6 +76,8 @@ class Plan:
         saving: Expected saving in 1e-12 USD; an expectation, not a measurement.
         cold: Whether too little was seen, so that the default decided.
         advice: What the user could order better; nothing is ever reordered.
+        sent: Position and lifetime of all marks of the request: ours, the user's own, and the
+            breakpoint that OpenAI sets by itself.
         deepest: Tokens of the longest marked prefix, estimated; 0 where nothing is marked.
         learned: What the memory learns once the request is sent.
     """
@@ -86,6 +90,7 @@ class Plan:
     saving: int = 0
     cold: bool = False
     advice: tuple[str, ...] = ()
+    sent: tuple[tuple[int, Lifetime], ...] = ()
     deepest: int = 0
     learned: Learned = field(default_factory=Learned)
 
@@ -116,11 +121,12 @@ def plan(
     seen = view(prompt, rates, memory, at, key=key)
     if seen is None:
         return Plan(unmarked='no_block', reason='no block of the request takes a mark')
+    fresh = news(seen, memory)
     later = seen.turn is not None or prompt.answered
     found: list[Segment] = []
     order: tuple[Action, ...] = ()
     if rates.writes:
-        found = segments(seen, memory, later=later, task=task)
+        found = segments(seen, partial(_counted, memory, fresh), later=later, task=task)
         order = actions(found, seen) if found else ()
     marks, mode = _placed(seen, found, order)
     sent = _sent(seen, marks, mode)
@@ -133,10 +139,11 @@ def plan(
         mode=mode,
         key=routing_key(seen) if openai and 'key' not in prompt.chosen else None,
         saving=sum(mark.saving for mark in marks) + _implicit_saving(seen, found, order),
-        cold=any(one.seen < COLD for one in found),
+        cold=_cold(found),
         advice=advice(seen),
+        sent=tuple(sent),
         deepest=seen.tokens[sent[-1][0]] if sent else 0,
-        learned=lessons(seen, memory, sent, later=later, task=task),
+        learned=lessons(seen, fresh, sent, later=later, task=task),
     )
 
 
@@ -161,6 +168,11 @@ def usage_lesson(prompt: Prompt, made: Plan, usage: Usage, *, model: str) -> Lea
     return Learned(facts={model: facts})
 
 
+def _counted(memory: Memory, fresh: News, key: str) -> Gaps:
+    """A counter with what this request adds."""
+    return memory.gaps(key) + fresh.counts[key] if key in fresh.counts else memory.gaps(key)
+
+
 def _placed(
     seen: View, found: Sequence[Segment], order: Sequence[Action]
 ) -> tuple[tuple[Mark, ...], Literal['explicit'] | None]:
@@ -176,7 +188,8 @@ def _placed(
         # The implicit breakpoint stands on the last message and holds one of the four.
         return _fitted(seen, shared, MOST_MARKS - 1), None
     marks = _fitted(seen, shared, MOST_MARKS) or _free(seen)
-    return marks, 'explicit' if marks else None
+    own = _own(seen.prompt, seen.end)
+    return marks, 'explicit' if marks or own or not _cold(found) else None
 
 
 def _wanted(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> list[Mark]:
@@ -203,14 +216,14 @@ def _wanted(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> li
 
 def _mark(seen: View, position: int, life: Lifetime | None, saving: float, reason: str) -> Mark:
     """A mark; without a lifetime, that of the entry which it reads."""
-    if life is None:
-        prefix = seen.prefix(position)
-        alive = prefix.life_s if prefix is not None else 0
-        life = next((name for name in seen.rates.writes if SECONDS[name] == alive), None)
+    prefix = seen.prefix(position)
+    alive = prefix.life_s if prefix is not None else 0
+    shortest = min(seen.rates.writes, key=SECONDS.__getitem__)
+    own = next((name for name in seen.rates.writes if SECONDS[name] == alive), shortest)
     return Mark(
         path=seen.prompt.blocks[position].path,
         position=position,
-        lifetime=life or min(seen.rates.writes, key=SECONDS.__getitem__),
+        lifetime=life or own,
         saving=round(saving * seen.rates.input),
         reason=reason,
     )
@@ -225,7 +238,7 @@ def _fitted(seen: View, wanted: Sequence[Mark], most: int) -> tuple[Mark, ...]:
     """Those for which the user's own marks leave room, with lifetimes that never lengthen."""
     own = _own(seen.prompt, seen.end)
     room = most - len(own)
-    fresh = [mark for mark in wanted if mark.position not in own][: room if room > 0 else 0]
+    fresh = [mark for mark in wanted if mark.position not in own][: max(0, room)]
     lives: Mapping[int, Lifetime] = {**{mark.position: mark.lifetime for mark in fresh}, **own}
     marks: list[Mark] = []
     for mark in sorted(fresh, key=lambda mark: mark.position):
@@ -246,7 +259,8 @@ def _own(prompt: Prompt, end: int) -> dict[int, Lifetime]:
 def _free(seen: View) -> tuple[Mark, ...]:
     """A mark that is too early to be written, which stops OpenAI's fee for the last message.
 
-    Explicit mode without a mark would switch the cache off, which we never do.
+    Explicit mode without a mark switches the cache off. That is left for the case that no place
+    is early enough and what was seen, not the default, says that nothing comes back in time.
     """
     for position, block in enumerate(seen.prompt.blocks):
         if block.markable and seen.tokens[position] * 2 <= seen.least:
@@ -269,6 +283,10 @@ def _sent(
     if seen.prompt.family == 'openai' and seen.rates.writes and mode is None:
         sent[seen.end] = '30m'
     return sorted(sent.items())
+
+
+def _cold(found: Sequence[Segment]) -> bool:
+    return any(one.seen < COLD for one in found)
 
 
 def _implicit_saving(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> int:

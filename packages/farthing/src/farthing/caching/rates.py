@@ -5,13 +5,16 @@ of it, and before GPT-5.6 OpenAI's writes are free. They are taken from the pric
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from farthing.caching.block import Lifetime
-from farthing.prices.book import PriceBook
 from farthing.prices.quote import UNSAID, Call, Terms
 from farthing.usage import Usage
+
+if TYPE_CHECKING:
+    from farthing.prices import PriceBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Rates:
 
 
 def rates(
-    book: PriceBook, provider: str, model: str, at: datetime, *, terms: Terms = UNSAID
+    book: 'PriceBook', provider: str, model: str, at: datetime, *, terms: Terms = UNSAID
 ) -> Rates | None:
     """The rates of short prompts; `None` where the model's input or reads have no price."""
     call = Call(provider=provider, model=model, at=at, terms=terms)
@@ -45,14 +48,11 @@ def rates(
     read = rate(Usage(input_tokens=1, output_tokens=0, cache_read_tokens=1))
     if not plain.cost or read is None or plain.model is None:
         return None
+    write = Usage(input_tokens=1, output_tokens=0, cache_write_tokens=1)
     written: dict[Lifetime, int | None] = {
-        '5m': rate(_written(cache_write_5m_tokens=1)),
-        '30m': rate(_written(cache_write_30m_tokens=1)),
-        '1h': rate(_written(cache_write_1h_tokens=1)),
+        '5m': rate(replace(write, cache_write_5m_tokens=1)),
+        '30m': rate(replace(write, cache_write_30m_tokens=1)),
+        '1h': rate(replace(write, cache_write_1h_tokens=1)),
     }
     charged = {life: cost for life, cost in written.items() if cost and cost > plain.cost}
     return Rates(model=plain.model, input=plain.cost, read=read, writes=charged)
-
-
-def _written(**tokens: int) -> Usage:
-    return Usage(input_tokens=1, output_tokens=0, cache_write_tokens=1, **tokens)

@@ -36,7 +36,9 @@ def advice(seen: View) -> tuple[str, ...]:
         return ()
     changed = seen.prompt.blocks[parting + 1]
     return (
-        f'what stands at {"/".join(map(str, changed.path))} differs from earlier requests, and '
-        f'{seen.tokens[seen.root] - seen.tokens[parting]} tokens of tools and instructions stand '
-        'behind it: put what changes last',
+        (
+            f'what stands at {"/".join(map(str, changed.path))} differs from earlier requests, '
+            f'and {seen.tokens[seen.root] - seen.tokens[parting]} tokens of tools and '
+            'instructions stand behind it: put what changes last'
+        ),
     )

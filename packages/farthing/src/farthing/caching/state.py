@@ -110,7 +110,7 @@ class InMemory:
         self._most = most
         self._prefixes: dict[bytes, Prefix] = {}
         self._due: list[tuple[float, bytes]] = []
-        self._gaps: dict[str, Gaps] = {}
+        self.counters: dict[str, Gaps] = {}
         self._facts: dict[str, ModelFacts] = {}
 
     def recall(self, digests: Iterable[bytes]) -> Mapping[bytes, Prefix]:
@@ -133,7 +133,7 @@ class InMemory:
 
     def gaps(self, key: str) -> Gaps:
         """A counter, all zero where it is new."""
-        return self._gaps.get(key, _NO_GAPS)
+        return self.counters.get(key, _NO_GAPS)
 
     def facts(self, model: str) -> ModelFacts:
         """What is known of a model."""
@@ -147,7 +147,7 @@ class InMemory:
             if prefix.due < inf:
                 heapq.heappush(self._due, (prefix.due, digest))
         for key, gaps in learned.gaps.items():
-            self._gaps[key] = self.gaps(key) + gaps
+            self.counters[key] = self.gaps(key) + gaps
         for model, facts in learned.facts.items():
             self._facts[model] = self.facts(model) + facts
         while len(self._prefixes) > self._most:

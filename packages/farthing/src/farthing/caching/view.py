@@ -80,7 +80,7 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
         rates=rates,
         at=at,
         digests=digests,
-        tokens=sizes(prompt, per_char(prompt, facts)),
+        tokens=sizes(prompt, per_char(facts)),
         known=known,
         least=shortest(prompt, rates, facts),
         end=end,
@@ -93,7 +93,7 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
     )
 
 
-def per_char(prompt: Prompt, facts: ModelFacts) -> float | None:
+def per_char(facts: ModelFacts) -> float | None:
     """Tokens a character, as usage has shown; `None` before it has."""
     return facts.tokens / facts.chars if facts.tokens > _ENOUGH_TOKENS else None
 

@@ -11,6 +11,7 @@ disputed; counting each is safe (https://github.com/strands-agents/harness-sdk/i
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -40,7 +41,7 @@ def prompt(payload: Words, *, provider: str = 'anthropic', model: str | None = N
     """The payload as a prompt cache sees it; what cannot be read is told in `malformed`."""
     fault = _fault(payload)
     choice = payload.get('tool_choice')
-    forced = isinstance(choice, Mapping) and choice.get('type') in {'tool', 'any', 'none'}
+    forced = isinstance(choice, dict) and choice.get('type') in {'tool', 'any', 'none'}
     messages = payload.get('messages')
     return Prompt(
         family='anthropic',
@@ -56,11 +57,14 @@ def prompt(payload: Words, *, provider: str = 'anthropic', model: str | None = N
 
 def marked(payload: Words, made: Plan) -> dict[str, Any]:
     """A copy of the payload that carries the plan's marks; what they do not touch is shared."""
-    copy: Any = payload
+    copy: Any = stripped(payload)
     for mark in made.marks:
-        words = {'type': 'ephemeral'} | ({'ttl': '1h'} if mark.lifetime == '1h' else {})
-        copy = altered(copy, mark.path, lambda block, words=words: {**block, _MARK: words})
+        copy = altered(copy, mark.path, partial(_marked, life=mark.lifetime))
     return dict(copy)
+
+
+def _marked(block: dict[str, Any], *, life: Lifetime) -> dict[str, Any]:
+    return {**block, _MARK: {'type': 'ephemeral'} | ({'ttl': life} if life == '1h' else {})}
 
 
 def stripped(payload: Words) -> dict[str, Any]:
@@ -73,7 +77,7 @@ def stripped(payload: Words) -> dict[str, Any]:
 
 
 def _without(block: Any) -> Any:
-    if not isinstance(block, Mapping):
+    if not isinstance(block, dict):
         return block
     content = block.get('content')
     kept = {key: value for key, value in block.items() if key != _FOREIGN}
@@ -87,7 +91,7 @@ def _fault(payload: Words) -> str | None:
     for name in ('tools', 'messages'):
         value = payload.get(name)
         if value is not None and not (
-            isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+            isinstance(value, list) and all(isinstance(one, dict) for one in value)
         ):
             return f'`{name}` is {type(value).__name__}: expected a list of objects'
     if not isinstance(payload.get('system'), str | list | None):
@@ -118,38 +122,39 @@ def _blocks(payload: Words) -> Iterator[Block]:
 
 def _content(path: Path, tier: Tier, role: str, content: Any, params: bytes) -> Iterator[Block]:
     """The blocks of a system prompt or of one message."""
+    free = tier == 'system' or role != 'system'
     for at, one in enumerate(content if isinstance(content, list) else (content,)):
         if one is None:
             continue
         block = {'type': 'text', 'text': one} if isinstance(one, str) else one
         data = params + _bytes(role, block)
         params = b''
-        kind = block.get('type') if isinstance(block, Mapping) else None
-        chars = len(block['text']) if kind == 'text' else _MEDIA_CHARS if kind in _MEDIA else None
-        yield Block(
-            (*path, at),
-            tier,
-            _digest(data),
-            chars_of(block) if chars is None else chars,
-            isinstance(block, Mapping) and not (tier == 'messages' and role == 'system')
-            and _takes_mark(block),
-            _life(block) if isinstance(block, Mapping) else None,
-        )
+        if not isinstance(block, dict):
+            yield Block((*path, at), tier, _digest(data), chars_of(block), markable=False)
+            continue
+        kind, words = block.get('type'), block.get('text')
+        if kind == 'text' and isinstance(words, str):
+            chars = len(words)
+        else:
+            chars = _MEDIA_CHARS if kind in _MEDIA else chars_of(block)
+        markable = free and _takes_mark(block)
+        yield Block((*path, at), tier, _digest(data), chars, markable, _life(block))
 
 
 def _takes_mark(block: Words) -> bool:
     kind = block.get('type')
     if kind == 'text':
-        return bool(block.get('text', '').strip())
+        words = block.get('text')
+        return isinstance(words, str) and bool(words.strip())
     if kind in _THINKING or 'code_execution' in str(kind) or kind == 'server_tool_use':
         return False
     caller = block.get('caller')
-    return not (isinstance(caller, Mapping) and 'code_execution' in str(caller.get('type')))
+    return not (isinstance(caller, dict) and 'code_execution' in str(caller.get('type')))
 
 
 def _life(words: Words) -> Lifetime | None:
     mark = words.get(_MARK)
-    return _LIVES.get(mark.get('ttl'), '5m') if isinstance(mark, Mapping) else None
+    return _LIVES.get(mark.get('ttl'), '5m') if isinstance(mark, dict) else None
 
 
 def _params(payload: Words, names: tuple[str, ...]) -> bytes:
@@ -158,7 +163,8 @@ def _params(payload: Words, names: tuple[str, ...]) -> bytes:
 
 
 def _bytes(kind: str, block: Any) -> bytes:
-    value = unmarked(block) if isinstance(block, Mapping) else block
+    plain = not isinstance(block, dict) or (_MARK not in block and 'content' not in block)
+    value = block if plain else unmarked(block)
     return kind.encode() + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

@@ -1,9 +1,4 @@
-"""Which module reads and marks the payloads of an API.
-
-    marking = MARKINGS['openai_chat']
-    prompt = marking.prompt(payload, provider='openai')
-    payload = marking.marked(payload, plan)
-"""
+"""Which module reads and marks the payloads of an API; see `farthing.caching.plan` for its use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,9 +15,7 @@ Words = Mapping[str, Any]
 class Reads(Protocol):
     """Reads a payload."""
 
-    def __call__(
-        self, payload: Words, *, provider: str = ..., model: str | None = None
-    ) -> Prompt:
+    def __call__(self, payload: Words, *, provider: str = ..., model: str | None = None) -> Prompt:
         """The payload as a prompt cache sees it; never raises."""
 
 

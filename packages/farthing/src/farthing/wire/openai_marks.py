@@ -124,9 +124,7 @@ def _blocks(payload: Words) -> Iterator[Block]:
     instructions = payload.get('instructions')
     if isinstance(instructions, str):
         data = _bytes('system', {'text': instructions})
-        yield Block(
-            ('instructions',), 'system', _digest(data), len(instructions), markable=False
-        )
+        yield Block(('instructions',), 'system', _digest(data), len(instructions), markable=False)
     name = 'messages' if 'messages' in payload else 'input'
     leading = True
     for at, message in enumerate(_messages(payload)):
@@ -147,8 +145,10 @@ def _message(path: Path, tier: Tier, role: str, message: Words) -> Iterator[Bloc
             continue
         part = {'text': one} if isinstance(one, str) else one
         said = part.get('text') if isinstance(part, Mapping) else None
-        takes = listed and role != 'assistant' and (
-            bool(said) if plain or said is not None else _is_part(part)
+        takes = (
+            listed
+            and role != 'assistant'
+            and (bool(said) if plain or said is not None else _is_part(part))
         )
         data = _bytes(role, _bare(part))
         chars = len(said) if isinstance(said, str) else _part_chars(part)

@@ -1,4 +1,4 @@
-"""A copy of a payload in which one block is replaced; everything else is shared with the original."""
+"""A copy of a payload in which one block is replaced; all else is shared with the original."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
