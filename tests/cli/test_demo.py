@@ -16,7 +16,7 @@ from farthing.cli.stage import TICKETS, Stage
 # LlamaIndex's workflows look at every attribute of a pydantic model, deprecated ones too.
 pytestmark = pytest.mark.filterwarnings('ignore::pydantic.warnings.PydanticDeprecationWarning')
 
-# USD per million tokens: plain input, output. The simulator has no cache and no other tier.
+# USD per million tokens: plain input, output. No prompt of the demo is long enough to be cached.
 LIST = {
     'claude-haiku-4-5': ('1', '5'),
     'claude-sonnet-4-6': ('3', '15'),

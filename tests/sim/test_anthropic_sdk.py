@@ -201,7 +201,7 @@ def test_images_documents_and_regions_are_taken(client):
     ('asked', 'reason'),
     [
         ({'messages': []}, 'at least one message'),
-        ({'max_tokens': 0}, 'max_tokens'),
+        ({'max_tokens': -1}, 'max_tokens'),
         ({'messages': [{'role': 'robot', 'content': 'x'}]}, 'role'),
         ({'thinking': {'type': 'enabled', 'budget_tokens': 10}}, 'budget_tokens'),
         (

@@ -83,3 +83,45 @@ def test_the_paths_of_azure_lead_to_the_same(sim, path):
     )
 
     assert 'gpt-4o' == answer.json()['model']
+
+
+def test_a_test_moves_the_clock_from_python_and_over_http(sim):
+    sim.clock.set(1_800_000_000)
+    sim.clock.advance(60)
+    moved = httpx.post(f'{sim.url}/__sim__/clock', json={'advance_s': 30})
+    stopped = httpx.post(f'{sim.url}/__sim__/clock', json={'set_s': 1_900_000_000})
+    answer = httpx.post(f'{sim.openai_url}/chat/completions', json=CHAT, headers=KEY)
+
+    assert [1_800_000_090, 1_900_000_000] == [one.json()['time_s'] for one in (moved, stopped)]
+    assert 1_900_000_000 == answer.json()['created'] == sim.log()[-1]['time_s']
+
+
+@pytest.mark.parametrize('change', [{'advance_s': -1}, {'set_s': 'noon'}, [], {'advance_s': None}])
+def test_a_clock_that_cannot_be_moved_so_says_what_it_expects(sim, change):
+    answer = httpx.post(f'{sim.url}/__sim__/clock', json=change)
+
+    assert 400 == answer.status_code
+    assert 'advance_s' in answer.json()['error']
+
+
+def test_a_reset_ends_the_test_clock_and_forgets_what_was_cached(sim):
+    long = CHAT | {'messages': [{'role': 'user', 'content': 'word ' * 2_000}]}
+    reads = []
+    for _ in range(2):
+        sim.clock.set(0)
+        for _ in range(2):
+            httpx.post(f'{sim.openai_url}/chat/completions', json=long, headers=KEY)
+            usage = sim.log()[-1]['usage']
+            reads.append(usage['prompt_tokens_details']['cached_tokens'] > 0)
+        sim.reset()
+
+    assert [False, True] * 2 == reads
+    assert 1_700_000_000 < sim.clock()
+
+
+@pytest.mark.parametrize('rules', [
+    {'lookback': 0}, {'requests_per_min': 0}, {'hit_probability': 1.5}, {'hit_probability': -0.1},
+])  # fmt: skip
+def test_rules_that_no_cache_could_follow_are_refused(rules):
+    with pytest.raises(ValueError, match='expected `lookback` and `requests_per_min`'):
+        farthing_sim.CacheRules(**rules)

@@ -4,9 +4,11 @@
         client = anthropic.Anthropic(base_url=sim.anthropic_url, api_key='any')
 
 Answers are deterministic, follow the schemas of tools and response formats, and carry usage
-that follows from the request. No count or text of theirs says anything about a real model.
+that follows from the requests so far: what a provider's prompt cache keeps is read, not billed
+again. No count or text of theirs says anything about a real model.
 """
 
+from farthing_sim.caches import CacheRules
 from farthing_sim.serve import Sim, serving
 
-__all__ = ['Sim', 'serving']
+__all__ = ['CacheRules', 'Sim', 'serving']

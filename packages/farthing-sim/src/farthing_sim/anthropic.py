@@ -6,29 +6,19 @@ of the input that no cache served or stored, as there.
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
 from farthing_sim import tokens
+from farthing_sim.anthropic_blocks import render
+from farthing_sim.anthropic_stream import stream
+from farthing_sim.caches import Caches
 from farthing_sim.reply import Ask, Reply, Tool, reply
-from farthing_sim.surface import (
-    NOTHING_CACHED,
-    Cached,
-    Event,
-    Json,
-    Refusal,
-    Stamp,
-    as_list,
-    require,
-)
+from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Visit, as_list, require
 
 API = 'anthropic_messages'
 REQUEST_ID = 'request-id'
-
-SEARCH_TOKENS = 400
-"""Input that the results of one web search add; the stream's first event does not know them."""
 
 _MOST_MARKS = 4
 _LEAST_THINKING = 1_024
@@ -49,9 +39,11 @@ _STOP = {'end': 'end_turn', 'length': 'max_tokens', 'sequence': 'stop_sequence',
 def check(body: Json) -> None:
     """Raise a `Refusal` where Anthropic would."""
     most = require(body, 'max_tokens', int)
-    if most < 1:
-        raise Refusal(400, f'max_tokens: must be at least 1, not {most}')
+    if most < 0:
+        raise Refusal(400, f'max_tokens: must be at least 0, not {most}')
     check_count(body)
+    if most == 0:
+        _check_warming(body)
     thinking = body.get('thinking') or {}
     if thinking.get('type') == 'enabled':
         budget = require(thinking, 'budget_tokens', int)
@@ -77,7 +69,7 @@ def check_count(body: Json) -> None:
         require(message, 'content', (str, list))
     _check_pairs(messages)
     marks = sum(_count_marks(body.get(part)) for part in ('tools', 'system', 'messages'))
-    marks += 'cache_control' in body
+    marks += bool(body.get('cache_control'))
     if marks > _MOST_MARKS:
         raise Refusal(
             400,
@@ -85,7 +77,16 @@ def check_count(body: Json) -> None:
         )
 
 
-def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
+def visit(body: Json, stamp: Stamp, caches: Caches) -> Visit:
+    """Count a checked request and look it up.
+
+    Raises:
+        Refusal: A mark stands where none may.
+    """
+    return caches.anthropic.visit(render(body), body['model'], stamp)
+
+
+def answer(body: Json, stamp: Stamp, given: Input) -> Json:
     """The `message` that answers a checked request."""
     said = reply(_read(body))
     return {
@@ -93,22 +94,31 @@ def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
         'id': f'msg_sim_{stamp.serial}',
         'type': 'message',
         'role': 'assistant',
-        'content': _blocks(said, stamp.serial),
+        # Nothing is said to a request that only fills the cache.
+        'content': _blocks(said, stamp.serial) if body['max_tokens'] else [],
         'stop_reason': _STOP[said.stop],
         'stop_sequence': said.stop_sequence,
         'stop_details': None,
-        'usage': _usage(body, said, cached),
+        'usage': _usage(body, said, given),
     }
+
+
+def diagnose(body: Json, stamp: Stamp, answer: Json, caches: Caches) -> Json | None:
+    """The answer's `diagnostics`; its request is remembered for those that come after it."""
+    prompt = render(body)
+    diagnostics = caches.fingerprints.diagnose(body, prompt, stamp)
+    caches.fingerprints.remember(body, prompt, stamp, answer['id'])
+    return diagnostics
 
 
 def count(body: Json) -> Json:
     """The answer of `count_tokens`: the input tokens that the same request is billed for."""
-    return {'input_tokens': count_input(body)}
+    return {'input_tokens': render(body).tokens}
 
 
 def events(body: Json, answer: Json) -> Iterator[Event]:  # noqa: ARG001 - as every surface
     """The message as server-sent events."""
-    for event in _events(answer):
+    for event in stream(answer):
         yield Event(name=event['type'], body=event)
 
 
@@ -119,16 +129,17 @@ def failure(refusal: Refusal, request_id: str) -> Json:
     return {'type': 'error', 'error': error, 'request_id': request_id}
 
 
-def count_input(body: Json) -> int:
-    """Tokens of tools, system and messages, without what a web search adds."""
-    return (
-        sum(tokens.count_json(tool) for tool in body.get('tools') or ())
-        + tokens.count_content(body.get('system'))
-        + sum(
-            tokens.MESSAGE_TOKENS + tokens.count_content(message['content'])
-            for message in body['messages']
-        )
-    )
+def _check_warming(body: Json) -> None:
+    """No tokens are asked for: what would need some is refused."""
+    forbidden = {
+        'stream': body.get('stream'),
+        'thinking': (body.get('thinking') or {}).get('type') == 'enabled',
+        'output_config.format': (body.get('output_config') or {}).get('format'),
+        'tool_choice': (body.get('tool_choice') or {}).get('type') in {'any', 'tool'},
+    }
+    for name, asked in forbidden.items():
+        if asked:
+            raise Refusal(400, f'max_tokens: 0 is not allowed together with {name}')
 
 
 def _check_pairs(messages: list[Json]) -> None:
@@ -198,7 +209,8 @@ def _read(body: Json) -> Ask:
         results=tuple(results),
         schema=form.get('schema') if form.get('type') == 'json_schema' else None,
         thinks=(body.get('thinking') or {}).get('type') in {'enabled', 'adaptive'},
-        may_search=any(str(t.get('type', '')).startswith('web_search') for t in declared),
+        may_search=body['max_tokens'] > 0
+        and any(str(t.get('type', '')).startswith('web_search') for t in declared),
         stop=tuple(body.get('stop_sequences') or ()),
         max_tokens=body['max_tokens'],
     )
@@ -256,16 +268,15 @@ def _search_blocks(query: str, block_id: str) -> list[Json]:
     return [asked, result]
 
 
-def _usage(body: Json, said: Reply, cached: Cached) -> Json:
+def _usage(body: Json, said: Reply, given: Input) -> Json:
     searches = int(said.search is not None)
-    total = count_input(body) + searches * SEARCH_TOKENS
     usage: Json = {
-        'input_tokens': total - cached.read - cached.write,
-        'cache_creation_input_tokens': cached.write,
-        'cache_read_input_tokens': cached.read,
+        'input_tokens': given.total - given.read - given.write + searches * tokens.SEARCH_TOKENS,
+        'cache_creation_input_tokens': given.write,
+        'cache_read_input_tokens': given.read,
         'cache_creation': {
-            'ephemeral_5m_input_tokens': cached.write_5m,
-            'ephemeral_1h_input_tokens': cached.write_1h,
+            'ephemeral_5m_input_tokens': given.write_5m,
+            'ephemeral_1h_input_tokens': given.write_1h,
         },
         'output_tokens': said.output_tokens,
         'service_tier': 'standard',
@@ -278,59 +289,3 @@ def _usage(body: Json, said: Reply, cached: Cached) -> Json:
     if any(str(tool.get('type', '')).startswith('web_') for tool in body.get('tools') or ()):
         usage['server_tool_use'] = {'web_search_requests': searches, 'web_fetch_requests': 0}
     return usage
-
-
-# What only the first event of a stream tells; the last one repeats the rest, cumulated.
-_TOLD_AT_THE_START = ('cache_creation', 'service_tier', 'inference_geo', 'speed')
-
-
-def _events(answer: Json) -> Iterator[Json]:
-    usage = answer['usage']
-    searched = (usage.get('server_tool_use') or {}).get('web_search_requests', 0)
-    begun = {key: usage[key] for key in usage if key not in _TOLD_AT_THE_END}
-    begun |= {
-        'input_tokens': usage['input_tokens'] - searched * SEARCH_TOKENS,
-        'output_tokens': min(1, usage['output_tokens']),
-    }
-    empty: Json = {'content': [], 'stop_reason': None, 'stop_sequence': None, 'usage': begun}
-    yield {'type': 'message_start', 'message': {**answer, **empty}}
-    for index, block in enumerate(answer['content']):
-        start, deltas = _deltas(block)
-        yield {'type': 'content_block_start', 'index': index, 'content_block': start}
-        if index == 0:
-            yield {'type': 'ping'}
-        for delta in deltas:
-            yield {'type': 'content_block_delta', 'index': index, 'delta': delta}
-        yield {'type': 'content_block_stop', 'index': index}
-    yield {
-        'type': 'message_delta',
-        'delta': {key: answer[key] for key in ('stop_reason', 'stop_sequence', 'stop_details')},
-        'usage': {key: usage[key] for key in usage if key not in _TOLD_AT_THE_START},
-    }
-    yield {'type': 'message_stop'}
-
-
-_TOLD_AT_THE_END = ('server_tool_use', 'output_tokens_details')
-
-
-def _deltas(block: Json) -> tuple[Json, list[Json]]:
-    """A block as it starts, and the deltas that complete it."""
-    match block['type']:
-        case 'text':
-            parts = tokens.pieces(block['text'])
-            return {**block, 'text': ''}, [{'type': 'text_delta', 'text': part} for part in parts]
-        case 'thinking':
-            deltas = [
-                {'type': 'thinking_delta', 'thinking': part}
-                for part in tokens.pieces(block['thinking'])
-            ]
-            deltas.append({'type': 'signature_delta', 'signature': block['signature']})
-            return {**block, 'thinking': '', 'signature': ''}, deltas
-        case 'tool_use' | 'server_tool_use':
-            written = json.dumps(block['input'], ensure_ascii=False) if block['input'] else ''
-            parts = ['', *tokens.pieces(written)]
-            return {**block, 'input': {}}, [
-                {'type': 'input_json_delta', 'partial_json': part} for part in parts
-            ]
-        case _:
-            return block, []

@@ -1,8 +1,12 @@
 """The HTTP edge: reads a request, lets a surface answer it, and sends the answer or the fault."""
 
 import asyncio
+import contextlib
+import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,10 +15,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from farthing_sim import anthropic, openai_chat, openai_embeddings, openai_responses
+from farthing_sim.clock import Clock
 from farthing_sim.faults import HEADER, Fault, FaultError, merged
 from farthing_sim.send import Stream, Whole
 from farthing_sim.state import State
-from farthing_sim.surface import Event, Json, Refusal, Stamp, Surface
+from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Surface, Visit
 
 _ANTHROPIC: dict[str, Surface] = {
     '/v1/messages': anthropic,
@@ -60,8 +65,12 @@ class _Endpoint:
         fault = None
         try:
             fault = self._fault(request)
+            body = _read(raw, request)
+            entry |= {'model': body.get('model'), 'stream': bool(body.get('stream'))}
+            # What a request reads from a cache is decided when it starts, before any wait.
+            taken = self._take(request, body, stamp) if fault.status is None else None
             await asyncio.sleep(fault.delay_s)
-            response = self._respond(request, raw, fault, stamp, entry)
+            response = self._respond(taken or _refuse(fault), fault, entry)
         except Refusal as refusal:
             response = self._refused(refusal, fault, stamp, entry)
         response.headers[self.surface.REQUEST_ID] = _request_id(stamp)
@@ -74,25 +83,26 @@ class _Endpoint:
         except FaultError as error:
             raise Refusal(400, str(error)) from error
 
-    def _respond(
-        self, request: Request, raw: bytes, fault: Fault, stamp: Stamp, entry: Json
-    ) -> Response:
-        body = _read(raw)
-        if 'deployment' in request.path_params:
-            body.setdefault('model', request.path_params['deployment'])
-        entry |= {'model': body.get('model'), 'stream': bool(body.get('stream'))}
-        if fault.status is not None:
-            raise Refusal(fault.status, fault.message or f'Simulated error {fault.status}.')
-        _authenticate(request)
-        try:
+    def _take(self, request: Request, body: Json, stamp: Stamp) -> '_Taken':
+        """Check a request, count it, and look it up in the provider's cache."""
+        scope = _scope(request)
+        with _readable():
             self.surface.check(body)
-            stamp = self._continued(body, stamp)
-            answer = self.surface.answer(body, stamp)
+            stamp = self._continued(body, replace(stamp, scope=scope))
+            visit = self.surface.visit(body, stamp, self.state.caches)
+        if not self.state.caches.rules.enabled:
+            visit = Visit(given=Input(total=visit.given.total))
+        return _Taken(body=body, stamp=stamp, visit=visit)
+
+    def _respond(self, taken: '_Taken', fault: Fault, entry: Json) -> Response:
+        body, stamp = taken.body, taken.stamp
+        with _readable():
+            answer = self.surface.answer(body, stamp, taken.visit.given)
             if fault.usage is not None:
                 answer['usage'] = merged(answer['usage'], fault.usage)
-            response = self._response(body, answer, fault, stamp, entry)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Refusal(400, f'the simulator cannot read this request: {error!r}') from error
+            if self.surface is anthropic and body.get('diagnostics') is not None:
+                answer['diagnostics'] = anthropic.diagnose(body, stamp, answer, self.state.caches)
+            response = self._response(taken, answer, fault, entry)
         if self.surface is openai_responses and body.get('store') is not False:
             items = openai_responses.items(body, stamp.history, answer)
             self.state.remember(answer['id'], items)
@@ -113,14 +123,13 @@ class _Endpoint:
             )
         return replace(stamp, history=history)
 
-    def _response(
-        self, body: Json, answer: Json, fault: Fault, stamp: Stamp, entry: Json
-    ) -> Response:
-        if not body.get('stream'):
-            return Whole(answer, fault, entry)
-        failed = self.surface.failure(Refusal(529, 'Overloaded'), _request_id(stamp))
+    def _response(self, taken: '_Taken', answer: Json, fault: Fault, entry: Json) -> Response:
+        if not taken.body.get('stream'):
+            return Whole(answer, fault, entry, taken.visit.begin)
+        failed = self.surface.failure(Refusal(529, 'Overloaded'), _request_id(taken.stamp))
         error = Event(name='error', body=failed)
-        return Stream(self.surface.events(body, answer), error, fault, entry)
+        events = self.surface.events(taken.body, answer)
+        return Stream(events, error, fault, entry, taken.visit.begin)
 
     def _refused(
         self, refusal: Refusal, fault: Fault | None, stamp: Stamp, entry: Json
@@ -134,25 +143,60 @@ class _Endpoint:
         return JSONResponse(error, status_code=refusal.status, headers=headers)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A request that will be answered."""
+
+    body: Json
+    stamp: Stamp
+    visit: Visit
+
+
+def _refuse(fault: Fault) -> NoReturn:
+    """Answer with the error that was asked for; an internal one unless its status was given."""
+    status = fault.status or 500
+    raise Refusal(status, fault.message or f'Simulated error {status}.')
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """What the simulator cannot make sense of is the request's fault."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refusal(400, f'the simulator cannot read this request: {error!r}') from error
+
+
 def _request_id(stamp: Stamp) -> str:
     return f'req_sim_{stamp.serial}'
 
 
-def _read(raw: bytes) -> Json:
+def _read(raw: bytes, request: Request) -> Json:
     try:
         body = json.loads(raw)
     except ValueError as error:
         raise Refusal(400, 'The request body is not valid JSON.') from error
     if not isinstance(body, dict):
         raise Refusal(400, 'The request body is not a JSON object.')
+    if 'deployment' in request.path_params:
+        body.setdefault('model', request.path_params['deployment'])
     return body
 
 
-def _authenticate(request: Request) -> None:
-    """Any key is a good key, but one must be there."""
+def _scope(request: Request) -> str:
+    """Who asks, by the key: any key is a good one, but one must be there."""
     headers = request.headers
-    if not any(headers.get(name) for name in ('x-api-key', 'authorization', 'api-key')):
+    keys = [headers.get(name) for name in ('x-api-key', 'authorization', 'api-key')]
+    key = next(filter(None, keys), None)
+    if key is None:
         raise Refusal(401, 'No API key was sent; the simulator takes any.')
+    return hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()
+
+
+def _move(clock: Clock, *, set_s: float | None = None, advance_s: float = 0) -> None:
+    if set_s is not None:
+        clock.set(set_s)
+    clock.advance(advance_s)
 
 
 def _control(state: State) -> list[Route]:
@@ -167,6 +211,14 @@ def _control(state: State) -> list[Route]:
     async def log(_: Request) -> Response:
         return JSONResponse(state.log())
 
+    async def clock(request: Request) -> Response:
+        try:
+            _move(state.clock, **await request.json())
+        except (TypeError, ValueError) as error:
+            expected = 'expected {"set_s": Unix time, "advance_s": seconds}, or one of them'
+            return JSONResponse({'error': f'{error}; {expected}'}, status_code=400)
+        return JSONResponse({'time_s': state.clock()})
+
     async def reset(_: Request) -> Response:
         state.reset()
         return JSONResponse({})
@@ -175,16 +227,18 @@ def _control(state: State) -> list[Route]:
         stamp = state.stamp()
         headers = {anthropic.REQUEST_ID: _request_id(stamp)}
         try:
-            _authenticate(request)
-            body = _read(await request.body())
+            _scope(request)
+            body = _read(await request.body(), request)
             anthropic.check_count(body)
-            return JSONResponse(anthropic.count(body), headers=headers)
+            with _readable():
+                return JSONResponse(anthropic.count(body), headers=headers)
         except Refusal as refusal:
             error = anthropic.failure(refusal, _request_id(stamp))
             return JSONResponse(error, status_code=refusal.status, headers=headers)
 
     return [
         Route('/v1/messages/count_tokens', count_tokens, methods=['POST']),
+        Route('/__sim__/clock', clock, methods=['POST']),
         Route('/__sim__/faults', faults, methods=['POST']),
         Route('/__sim__/log', log),
         Route('/__sim__/reset', reset, methods=['POST']),

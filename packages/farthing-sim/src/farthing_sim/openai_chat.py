@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from farthing_sim import tokens
+from farthing_sim.caches import Caches
 from farthing_sim.openai_common import (
     REQUEST_ID,
     failure,
@@ -16,19 +17,11 @@ from farthing_sim.openai_common import (
     reasons,
     served_tier,
 )
+from farthing_sim.openai_prompt import Prompt, check_cache, has_breakpoints
 from farthing_sim.reply import Ask, Reply, Tool, reply
-from farthing_sim.surface import (
-    NOTHING_CACHED,
-    Cached,
-    Event,
-    Json,
-    Refusal,
-    Stamp,
-    as_list,
-    require,
-)
+from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Visit, as_list, require
 
-__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'count_input', 'events', 'failure']
+__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'events', 'failure', 'visit']
 
 API = 'openai_chat'
 _STOP = {'end': 'stop', 'length': 'length', 'sequence': 'stop', 'tool': 'tool_calls'}
@@ -54,9 +47,24 @@ def check(body: Json) -> None:
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             param='stream_options',
         )
+    check_cache(body, [message.get('content') for message in messages])
 
 
-def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
+def visit(body: Json, stamp: Stamp, caches: Caches) -> Visit:
+    """Count a checked request and look it up: the form of the answer, tools, messages."""
+    prompt = Prompt()
+    form = _schema(body)
+    prompt.add(tokens.json_pieces(form) if form else ())
+    for tool in body.get('tools') or ():
+        prompt.add(tokens.json_pieces(tool))
+    for message in body['messages']:
+        calls = [call['function'] for call in message.get('tool_calls') or () if 'function' in call]
+        called = [text for call in calls for text in (call['name'], call['arguments'])]
+        prompt.add_message(message['role'], message.get('content'), *called)
+    return caches.openai.visit(prompt, body, stamp)
+
+
+def answer(body: Json, stamp: Stamp, given: Input) -> Json:
     """The `chat.completion` that answers a checked request."""
     replies = [reply(_read(body, variant=i)) for i in range(body.get('n') or 1)]
     return {
@@ -65,7 +73,7 @@ def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
         'created': int(stamp.time_s),
         'model': body['model'],
         'choices': [_choice(i, said, stamp.serial) for i, said in enumerate(replies)],
-        'usage': _usage(body, replies, cached),
+        'usage': _usage(body, replies, given),
         'service_tier': served_tier(body),
         'system_fingerprint': 'fp_sim',
     }
@@ -92,24 +100,6 @@ def events(body: Json, answer: Json) -> Iterator[Event]:
     if with_usage:
         yield Event(body={**head, 'choices': [], 'usage': answer['usage']})
     yield Event(body='[DONE]')
-
-
-def count_input(body: Json) -> int:
-    """Tokens of messages, tools and the response format."""
-    return (
-        sum(map(_count_message, body['messages']))
-        + sum(tokens.count_json(tool) for tool in body.get('tools') or ())
-        + tokens.count_form(_schema(body))
-    )
-
-
-def _count_message(message: Json) -> int:
-    calls = [call['function'] for call in message.get('tool_calls') or () if 'function' in call]
-    return (
-        tokens.MESSAGE_TOKENS
-        + tokens.count_content(message.get('content'))
-        + sum(tokens.count(call['name']) + tokens.count(call['arguments']) for call in calls)
-    )
 
 
 def _check_pairs(messages: list[Json]) -> None:
@@ -214,16 +204,18 @@ def _choice(index: int, said: Reply, serial: str) -> Json:
     }
 
 
-def _usage(body: Json, replies: list[Reply], cached: Cached) -> Json:
-    prompt = count_input(body)
+def _usage(body: Json, replies: list[Reply], given: Input) -> Json:
     completion = sum(said.output_tokens for said in replies)
     blocks = [b for m in body['messages'] for b in as_list(m.get('content'))]
     heard = sum(tokens.AUDIO_TOKENS for b in blocks if b.get('type') == 'input_audio')
+    prompt_details = {'cached_tokens': given.read, 'audio_tokens': heard}
+    if has_breakpoints(body['model']):
+        prompt_details['cache_write_tokens'] = given.write
     return {
-        'prompt_tokens': prompt,
+        'prompt_tokens': given.total,
         'completion_tokens': completion,
-        'total_tokens': prompt + completion,
-        'prompt_tokens_details': {'cached_tokens': cached.read, 'audio_tokens': heard},
+        'total_tokens': given.total + completion,
+        'prompt_tokens_details': prompt_details,
         'completion_tokens_details': {
             'reasoning_tokens': sum(said.thinking_tokens for said in replies),
             'audio_tokens': 0,

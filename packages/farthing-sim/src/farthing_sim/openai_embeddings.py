@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 from farthing_sim import tokens
+from farthing_sim.caches import Caches
 from farthing_sim.openai_common import REQUEST_ID, failure
-from farthing_sim.surface import Event, Json, Refusal, Stamp, require
+from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Visit, require
 
-__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'events', 'failure', 'vector']
+__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'events', 'failure', 'vector', 'visit']
 
 API = 'openai_embeddings'
 _DIMENSIONS = 1536
@@ -39,14 +40,18 @@ def check(body: Json) -> None:
         )
 
 
-def answer(body: Json, stamp: Stamp) -> Json:  # noqa: ARG001 - embeddings carry no id
+def visit(body: Json, stamp: Stamp, caches: Caches) -> Visit:  # noqa: ARG001 - nothing is cached
+    """Count a checked request."""
+    return Visit(given=Input(total=sum(map(len, _inputs(body['input'])))))
+
+
+def answer(body: Json, stamp: Stamp, given: Input) -> Json:  # noqa: ARG001 - there is no id
     """The list of embeddings that answers a checked request."""
     size = body.get('dimensions') or (
         _DIMENSIONS_LARGE if 'large' in body['model'] else _DIMENSIONS
     )
     written = _base64 if body.get('encoding_format') == 'base64' else list
     inputs = _inputs(body['input'])
-    used = sum(map(len, inputs))
     return {
         'object': 'list',
         'data': [
@@ -54,7 +59,7 @@ def answer(body: Json, stamp: Stamp) -> Json:  # noqa: ARG001 - embeddings carry
             for i, words in enumerate(inputs)
         ],
         'model': body['model'],
-        'usage': {'prompt_tokens': used, 'total_tokens': used},
+        'usage': {'prompt_tokens': given.total, 'total_tokens': given.total},
     }
 
 

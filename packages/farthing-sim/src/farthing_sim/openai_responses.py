@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from farthing_sim import tokens
+from farthing_sim.caches import Caches
 from farthing_sim.openai_common import REQUEST_ID, failure, function_schema, reasons, served_tier
+from farthing_sim.openai_prompt import Prompt, check_cache
 from farthing_sim.reply import Ask, Reply, Tool, reply
-from farthing_sim.surface import NOTHING_CACHED, Cached, Event, Json, Refusal, Stamp, require
+from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Visit, require
 
-__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'count_input', 'events', 'failure', 'items']
+__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'events', 'failure', 'items', 'visit']
 
 API = 'openai_responses'
 _ECHOED: Json = {
@@ -42,9 +44,30 @@ def check(body: Json) -> None:
             param='max_output_tokens',
             code='integer_below_min_value',
         )
+    items = _items(given)
+    check_cache(body, [item.get('content', item.get('output')) for item in items])
 
 
-def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
+def visit(body: Json, stamp: Stamp, caches: Caches) -> Visit:
+    """Count a checked request and look it up: the form of the answer, tools, text, items."""
+    prompt = Prompt()
+    form = _format(body).get('schema')
+    prompt.add(tokens.json_pieces(form) if form else ())
+    for tool in body.get('tools') or ():
+        prompt.add(tokens.json_pieces(tool))
+    prompt.add(tokens.content_pieces(body.get('instructions')))
+    for item in (*stamp.history, *_items(body['input'])):
+        match item.get('type'):
+            case 'reasoning':
+                pass
+            case 'function_call':
+                prompt.add(tokens.content_pieces([item['name'], item['arguments']]))
+            case kind:
+                prompt.add_message(str(item.get('role') or kind), *tokens.read_values(item))
+    return caches.openai.visit(prompt, body, stamp)
+
+
+def answer(body: Json, stamp: Stamp, given: Input) -> Json:
     """The `response` that answers a checked request."""
     said = reply(_read(body, stamp.history))
     created = int(stamp.time_s)
@@ -67,7 +90,7 @@ def answer(body: Json, stamp: Stamp, cached: Cached = NOTHING_CACHED) -> Json:
         'text': {'format': _format(body), 'verbosity': 'medium'},
         'tools': [_echoed_tool(tool) for tool in body.get('tools') or ()],
         'tool_usage': searches,
-        'usage': _usage(body, said, stamp.history, cached),
+        'usage': _usage(said, given),
         **{key: _or_default(body.get(key), default) for key, default in _ECHOED.items()},
     }
 
@@ -81,24 +104,6 @@ def events(body: Json, answer: Json) -> Iterator[Event]:  # noqa: ARG001 - as ev
     """The response as numbered events."""
     for number, event in enumerate(_events(answer)):
         yield Event(name=event['type'], body={**event, 'sequence_number': number})
-
-
-def count_input(body: Json, history: Iterable[Json] = ()) -> int:
-    """Tokens of instructions, items, tools and the format of the answer."""
-    return (
-        tokens.count_content(body.get('instructions'))
-        + sum(map(_count_item, (*history, *_items(body['input']))))
-        + sum(tokens.count_json(tool) for tool in body.get('tools') or ())
-        + tokens.count_form(_format(body).get('schema'))
-    )
-
-
-def _count_item(item: Json) -> int:
-    if item.get('type') == 'function_call':
-        return tokens.count(item['name']) + tokens.count(item['arguments'])
-    if item.get('type') == 'reasoning':
-        return 0
-    return tokens.MESSAGE_TOKENS + tokens.count_content(item)
 
 
 def _items(given: Any) -> list[Json]:
@@ -195,14 +200,13 @@ def _output(body: Json, said: Reply, serial: str) -> list[Json]:
     return output
 
 
-def _usage(body: Json, said: Reply, history: tuple[Json, ...], cached: Cached) -> Json:
-    given = count_input(body, history)
+def _usage(said: Reply, given: Input) -> Json:
     return {
-        'input_tokens': given,
-        'input_tokens_details': {'cached_tokens': cached.read, 'cache_write_tokens': cached.write},
+        'input_tokens': given.total,
+        'input_tokens_details': {'cached_tokens': given.read, 'cache_write_tokens': given.write},
         'output_tokens': said.output_tokens,
         'output_tokens_details': {'reasoning_tokens': said.thinking_tokens},
-        'total_tokens': given + said.output_tokens,
+        'total_tokens': given.total + said.output_tokens,
     }
 
 

@@ -6,7 +6,7 @@ client sees what it would see if a provider went away.
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -16,18 +16,23 @@ from farthing_sim.surface import Event, Json
 
 
 class Whole(Response):
-    """An answer in one piece."""
+    """An answer in one piece.
+
+    `begin` is called when the first byte of the answer leaves, also if the rest never does.
+    """
 
     media_type = 'application/json'
 
-    def __init__(self, answer: Json, fault: Fault, entry: Json) -> None:
+    def __init__(self, answer: Json, fault: Fault, entry: Json, begin: Callable[[], None]) -> None:
         body = encode(answer)
         super().__init__(body[: len(body) // 2] if fault.malformed_sse else body)
         self.fault = fault
         self.entry = entry
+        self.begin = begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer, or half of it."""
+        self.begin()
         if self.fault.drop_after_events is None:
             self.entry['delivered'] = not self.fault.malformed_sse
             await super().__call__(scope, receive, send)
@@ -39,12 +44,20 @@ class Whole(Response):
 class Stream(Response):
     """An answer as server-sent events.
 
-    `error` is what the stream ends with if the fault says that it ends by an error.
+    `error` is what the stream ends with if the fault says that it ends by an error; `begin` is
+    called when the first event leaves.
     """
 
     media_type = 'text/event-stream'
 
-    def __init__(self, events: Iterable[Event], error: Event, fault: Fault, entry: Json) -> None:
+    def __init__(
+        self,
+        events: Iterable[Event],
+        error: Event,
+        fault: Fault,
+        entry: Json,
+        begin: Callable[[], None],
+    ) -> None:
         super().__init__()
         del self.headers['content-length']
         self.headers['cache-control'] = 'no-cache'
@@ -52,6 +65,7 @@ class Stream(Response):
         self.error = encode_event(error)
         self.fault = fault
         self.entry = entry
+        self.begin = begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send the events until the client goes away."""
@@ -76,6 +90,8 @@ class Stream(Response):
             await asyncio.sleep(fault.event_delay_s)
             if gone.done():
                 return False
+            if number == 0:
+                self.begin()
             if fault.malformed_sse and number == len(self.parts) // 2:
                 await _send_part(send, part[: len(part) * 2 // 3] + b'\n\n')
             self.entry['events_sent'] = number + 1

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from farthing_sim.caches import DEFAULT_RULES, CacheRules
+from farthing_sim.clock import Clock
 from farthing_sim.state import State
 
 if TYPE_CHECKING:
@@ -40,6 +42,11 @@ class Sim:
         """What OpenAI's SDK takes as `base_url`."""
         return f'{self.url}/v1'
 
+    @property
+    def clock(self) -> Clock:
+        """The server's time: `sim.clock.advance(300)` lets five minutes pass for its caches."""
+        return self.state.clock
+
     def log(self) -> list[dict[str, Any]]:
         """One entry per request to a model, oldest first.
 
@@ -56,14 +63,23 @@ class Sim:
         """
         self.state.plan([fault])
 
-    def reset(self) -> None:
-        """Forget log and planned faults."""
-        self.state.reset()
+    def reset(self, *, rules: CacheRules | None = None) -> None:
+        """Forget log, planned faults, conversations and caches, and tell the real time.
+
+        Args:
+            rules: How the prompt caches work until the next reset; those of the server unless
+                given.
+        """
+        self.state.reset(rules)
 
 
 @contextlib.contextmanager
 def serving(
-    *, port: int = 0, clock: Callable[[], float] = time.time, seed: str | None = None
+    *,
+    port: int = 0,
+    clock: Callable[[], float] = time.time,
+    seed: str | None = None,
+    rules: CacheRules = DEFAULT_RULES,
 ) -> Iterator[Sim]:
     """Serve the simulated providers on loopback, in a thread, while the block runs.
 
@@ -71,12 +87,14 @@ def serving(
         port: 0 takes a free one.
         clock: Unix time in seconds that answers are stamped with.
         seed: Part of every id; a random one unless recordings must be the same again.
+        rules: How the prompt caches work, or that there are none.
 
     Raises:
         OSError: The port is taken.
         RuntimeError: The server did not start in time.
     """
-    state = State(clock=clock, seed=secrets.token_hex(4) if seed is None else seed)
+    seed = secrets.token_hex(4) if seed is None else seed
+    state = State(clock=clock, seed=seed, rules=rules)
     listener = _listen(port)
     server = _server(state)
     thread = threading.Thread(
@@ -109,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.exit(1, f'farthing-sim: cannot listen on port {given.port}: {error}\n')
     print(_url(listener), flush=True)  # noqa: T201 - the address is the command's output
     with contextlib.suppress(KeyboardInterrupt), listener:
-        _server(State(clock=time.time, seed=seed)).run(sockets=[listener])
+        _server(State(clock=time.time, seed=seed, rules=DEFAULT_RULES)).run(sockets=[listener])
     return 0
 
 

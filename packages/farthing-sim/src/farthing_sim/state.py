@@ -1,10 +1,12 @@
-"""What a running server remembers: its log, its plan of faults, and the answers to go on from."""
+"""What a running server remembers: log, planned faults, answers to go on from, prompt caches."""
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from farthing_sim.caches import CacheRules, Caches
+from farthing_sim.clock import Clock
 from farthing_sim.faults import NO_FAULT, Fault
 from farthing_sim.surface import Json, Stamp
 
@@ -17,10 +19,17 @@ class State:
     Args:
         clock: Unix time in seconds.
         seed: Part of every id, so that two servers never give the same one.
+        rules: How the prompt caches work.
+
+    Attributes:
+        clock: The server's time, which tests may move.
+        caches: Used by the server's loop alone.
     """
 
-    def __init__(self, *, clock: Callable[[], float], seed: str) -> None:
-        self._clock = clock
+    def __init__(self, *, clock: Callable[[], float], seed: str, rules: CacheRules) -> None:
+        self.clock = Clock(clock)
+        self.caches = Caches(rules)
+        self._rules = rules
         self._seed = seed
         self._lock = threading.Lock()
         self._served = 0
@@ -33,7 +42,7 @@ class State:
         with self._lock:
             self._served += 1
             serial = f'{self._seed}{self._served:06d}'
-            return Stamp(serial=serial, time_s=self._clock(), history=history)
+            return Stamp(serial=serial, time_s=self.clock(), history=history)
 
     def plan(self, faults: Iterable[Mapping[str, Any]]) -> None:
         """Append faults, one a call, to the plan.
@@ -61,8 +70,15 @@ class State:
         with self._lock:
             return [dict(entry) for entry in self._log]
 
-    def reset(self) -> None:
-        """Forget log, plan and conversations. Ids go on, so that none is given twice."""
+    def reset(self, rules: CacheRules | None = None) -> None:
+        """Forget everything, and tell the real time. Ids go on, so that none is given twice.
+
+        Args:
+            rules: How the prompt caches work until the next reset; `None` takes the rules that
+                the server began with.
+        """
+        self.clock.reset()
+        self.caches = Caches(rules or self._rules)
         with self._lock:
             self._log.clear()
             self._plan.clear()

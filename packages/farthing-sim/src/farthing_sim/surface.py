@@ -1,8 +1,11 @@
 """What every simulated API has in common: pure functions from a request to its answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from farthing_sim.caches import Caches
 
 Json = dict[str, Any]
 
@@ -12,32 +15,49 @@ class Stamp:
     """What an answer holds that its request does not determine.
 
     `serial` is unique per server and request (ids are built from it), `time_s` is Unix time;
-    `history` are the earlier items that a stateful API was asked to go on from.
+    `history` are the earlier items that a stateful API was asked to go on from; `scope` stands
+    for who asks (caches are isolated by it).
     """
 
     serial: str
     time_s: float
     history: tuple[Json, ...] = ()
+    scope: str = ''
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cached:
-    """Tokens of a request that a prompt cache served or stored.
+class Input:
+    """Tokens of a request, and which of them a prompt cache served or stored.
 
-    The simulated providers keep no cache yet: every request is `NOTHING_CACHED`.
+    `total` includes the rest; `write_30m` is OpenAI's, the other two are Anthropic's.
     """
 
+    total: int
     read: int = 0
     write_5m: int = 0
     write_1h: int = 0
+    write_30m: int = 0
 
     @property
     def write(self) -> int:
         """Tokens stored, for whatever time."""
-        return self.write_5m + self.write_1h
+        return self.write_5m + self.write_1h + self.write_30m
 
 
-NOTHING_CACHED = Cached()
+def _nothing() -> None:
+    """A request that stores nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A request's visit to its provider's prompt cache.
+
+    `begin` is called when the first token of the answer leaves: only then can others read what
+    this request has stored.
+    """
+
+    given: Input
+    begin: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +104,11 @@ class Surface(Protocol):
         """Raise a `Refusal` where the provider would."""
         ...
 
-    def answer(self, body: Json, stamp: Stamp) -> Json:
+    def visit(self, body: Json, stamp: Stamp, caches: 'Caches') -> Visit:
+        """Count a checked request's input and look it up in the provider's prompt cache."""
+        ...
+
+    def answer(self, body: Json, stamp: Stamp, given: Input) -> Json:
         """The whole answer to a checked request."""
         ...
 

@@ -5,14 +5,18 @@ the same everywhere (plain, streamed, as input, as output), that pieces join up 
 again, and that about four letters of English make a token.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 IMAGE_TOKENS = 1_000
 DOCUMENT_TOKENS = 1_500
 AUDIO_TOKENS = 250
+SEARCH_TOKENS = 400
+"""Input that the results of one web search add."""
+
 MESSAGE_TOKENS = 3
 """What a message costs beside its text, as every chat format adds some framing."""
 
@@ -38,7 +42,12 @@ def count(text: str) -> int:
 
 def count_json(value: object) -> int:
     """Tokens of a definition (a tool, a response format) that is sent as JSON; marks are free."""
-    return count(json.dumps(_unmarked(value), ensure_ascii=False, separators=(',', ':')))
+    return count(written(value))
+
+
+def json_pieces(value: object) -> list[str]:
+    """The tokens of a definition that is sent as JSON, as `count_json` counts them."""
+    return pieces(written(value))
 
 
 def count_form(schema: Mapping[str, Any] | None) -> int:
@@ -48,16 +57,50 @@ def count_form(schema: Mapping[str, Any] | None) -> int:
 
 def count_content(content: Any) -> int:
     """Tokens of a message's content: a string, or blocks of any of the providers' kinds."""
+    return sum(1 for _ in content_pieces(content))
+
+
+def content_pieces(content: Any) -> Iterator[str]:
+    """The tokens of a message's content, in their order.
+
+    What is no text (an image, a sound, a document) yields as many tokens as it counts, which
+    are those of the same thing only.
+    """
     if isinstance(content, str):
-        return count(content)
-    if isinstance(content, Mapping):
-        return _count_block(content)
-    if isinstance(content, list | tuple):
-        return sum(map(count_content, content))
-    return 0 if content is None else count(str(content))
+        yield from pieces(content)
+    elif isinstance(content, Mapping):
+        yield from _block_pieces(content)
+    elif isinstance(content, list | tuple):
+        for part in content:
+            yield from content_pieces(part)
+    elif content is not None:
+        yield from pieces(str(content))
 
 
-def _count_block(block: Mapping[str, Any]) -> int:
+def read_values(block: Mapping[str, Any]) -> list[Any]:
+    """The values of a block or an item that reach the model as text."""
+    return [value for key, value in block.items() if key not in _UNREAD]
+
+
+def written(value: object) -> str:
+    """A value as JSON in the order of its keys, without cache marks."""
+    return json.dumps(_unmarked(value), ensure_ascii=False, separators=(',', ':'))
+
+
+def _block_pieces(block: Mapping[str, Any]) -> Iterator[str]:
+    size = _opaque_tokens(block)
+    if size is not None:
+        digest = hashlib.sha256(written(block).encode('utf-8', 'replace')).hexdigest()
+        yield from (f'{digest}:{i}' for i in range(size))
+    elif isinstance(block.get('input'), Mapping):
+        yield from pieces(str(block.get('name', '')))
+        yield from json_pieces(block['input'])
+    else:
+        yield from content_pieces(read_values(block))
+
+
+def _opaque_tokens(block: Mapping[str, Any]) -> int | None:
+    """What a block counts that is no text."""
     kind = block.get('type')
     if kind in {'image', 'image_url', 'input_image'}:
         return IMAGE_TOKENS
@@ -68,9 +111,7 @@ def _count_block(block: Mapping[str, Any]) -> int:
         kind == 'document' and isinstance(source, Mapping) and source.get('type') in _OPAQUE
     ):
         return DOCUMENT_TOKENS
-    if isinstance(block.get('input'), Mapping):
-        return count(str(block.get('name', ''))) + count_json(block['input'])
-    return sum(count_content(value) for key, value in block.items() if key not in _UNREAD)
+    return None
 
 
 _OPAQUE = frozenset({'base64', 'url', 'file'})
