@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from farthing import Call, Entry, Ledger, PriceBook, Quote
-from farthing.meter.shared import book
 from farthing.io.tap import tap
+from farthing.meter.shared import book
 
 from .provider import Provider, serving
 from .recordings import Billed, Exchange, billed

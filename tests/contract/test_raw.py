@@ -7,8 +7,8 @@ import openai
 import pytest
 
 from farthing import attributed
-from farthing.meter.shared import account
 from farthing.io.tap import tap
+from farthing.meter.shared import account
 
 from .recordings import Exchange, billed_exchanges, silent_streams
 

@@ -392,7 +392,9 @@ def test_an_older_schema_is_migrated_on_opening_and_a_newer_one_refused(path) ->
         assert ledger.verify().ok
     with Ledger.open(path) as ledger:
         ledger.post(entry(2))
-        with pytest.raises(LedgerVersion, match=rf'version {KNOWN + 1}, .* knows up to {KNOWN}.*update'):
+        with pytest.raises(
+            LedgerVersion, match=rf'version {KNOWN + 1}, .* knows up to {KNOWN}.*update'
+        ):
             ledger.report()
 
     with later(path, STEP) as ledger:

@@ -10,9 +10,9 @@ import pytest
 
 import farthing_sim
 from farthing import Decision, Ledger
-from farthing.meter.shared import account
 from farthing.io.tap import tap
 from farthing.meter.choices import Answer, Choice, choose
+from farthing.meter.shared import account
 from farthing.wire.prompt import shape_of
 
 ASKED = {'model': 'claude-sonnet-4-6', 'max_tokens': 50}

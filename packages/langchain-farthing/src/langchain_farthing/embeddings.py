@@ -9,9 +9,9 @@ from langchain_core.embeddings import Embeddings
 from farthing.attribution import current, narrowed
 from farthing.errors import InputError
 from farthing.estimate import tokens
-from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Run, Spend, close, opened, post
+from farthing.meter.shared import Source, account
 from farthing.usage import Usage
 from farthing.wire.reading import Reading
 from langchain_farthing.facts import failure_of, observed

@@ -15,9 +15,9 @@ from langchain_core.outputs import LLMResult
 
 from farthing.attribution import Attribution, current, current_over
 from farthing.errors import InputError
-from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Run, Spend, ended, find, opened, post, sweep
+from farthing.meter.shared import Source, account
 from langchain_farthing.facts import (
     attribution_of,
     failure_of,

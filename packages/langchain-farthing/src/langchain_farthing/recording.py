@@ -11,9 +11,9 @@ from functools import cache
 from langchain_core.tracers.context import register_configure_hook
 
 from farthing.io.recording import recorded
-from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Spend, ambient
+from farthing.meter.shared import Source, account
 from langchain_farthing.handler import _Events
 
 ENVIRONMENT = 'FARTHING_RECORD'

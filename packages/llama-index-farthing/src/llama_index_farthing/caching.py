@@ -51,9 +51,7 @@ def cached(llm: Model, *, ledger: Source = None, annotator: Annotates | None = N
         unannotated.add(type(llm))
         return llm
     copied: Any = llm.model_copy()  # type: ignore[attr-defined]  # an LLM is Pydantic's
-    made = _annotated_class(
-        type(llm), default(ledger) if annotator is None else annotator
-    )
+    made = _annotated_class(type(llm), default(ledger) if annotator is None else annotator)
     copied.__class__ = made
     for name in ('_client', '_aclient'):
         if getattr(copied, name) is not None:  # OpenAI's are made when they are first needed

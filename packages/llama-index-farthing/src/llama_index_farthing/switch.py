@@ -10,9 +10,9 @@ from llama_index_instrumentation import get_dispatcher
 from farthing.attribution import NOBODY, Attribution, current_over
 from farthing.errors import InputError
 from farthing.io.recording import recorded
-from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Account, Spend, ambient, sweep
+from farthing.meter.shared import Source, account
 from llama_index_farthing.events import Calls, Events, Spans
 
 _Handler = TypeVar('_Handler')

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from farthing.attribution import attributed
-from farthing.meter.shared import Source, account
 from farthing.io.tap import tap
 from farthing.meter import Spend, ambient
+from farthing.meter.shared import Source, account
 
 
 @contextmanager

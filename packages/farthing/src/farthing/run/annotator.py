@@ -21,10 +21,10 @@ from farthing.caching.plan import Plan, plan, usage_lesson
 from farthing.caching.rates import Rates, rates
 from farthing.entry import Decision
 from farthing.errors import FarthingError
-from farthing.meter.shared import Source, meter
 from farthing.ledger.learned import SharedMemory
 from farthing.meter import Meter, here
 from farthing.meter.choices import Answer, Choice, choose
+from farthing.meter.shared import Source, meter
 from farthing.prices.quote import UNSAID, Call
 from farthing.run.annotates import Annotates
 from farthing.usage import Usage
