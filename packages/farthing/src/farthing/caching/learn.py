@@ -35,11 +35,12 @@ class News:
 def news(seen: View, memory: Memory) -> News:
     """The gaps that this request ends, and the intervals that others have outlasted without one."""
     found = News()
+    turn = None if seen.turn in {None, seen.end} else seen.digests[seen.turn or 0]
     visited = {seen.digests[at] for at in (*_passed(seen), *_ends(seen))}
     for digest in visited & seen.known.keys():
         prefix = seen.known[digest]
         gap = seen.at - prefix.at
-        if gap >= FIRST_TOKEN_S:
+        if gap >= FIRST_TOKEN_S or digest == turn:
             found.count(prefix.laws, after(gap, counted=prefix.counted))
     for digest, prefix in memory.waiting(seen.at, _WAITS).items():
         if digest not in visited:

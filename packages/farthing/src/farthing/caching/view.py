@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from farthing.caching.block import Prompt, prefixes, sizes, static_end, tail
 from farthing.caching.minimum import minimum
@@ -74,7 +75,9 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
     static = static_end(prompt.blocks)
     roots = sum(block.tier != 'messages' for block in prompt.blocks)
     turn = _turn(digests, known, deepest)
-    live, flying = _entries(digests, known, at)
+    # A conversation that goes on holds the answer to its last request, so that one has begun.
+    answered = -inf if turn in {None, end} else known[digests[turn or 0]].at
+    live, flying = _entries(digests, known, at, answered)
     return View(
         prompt=prompt,
         rates=rates,
@@ -145,15 +148,18 @@ def _parts(prefix: Prefix | None) -> bool:
 
 
 def _entries(
-    digests: Sequence[bytes], known: Mapping[bytes, Prefix], now: float
+    digests: Sequence[bytes], known: Mapping[bytes, Prefix], now: float, answered: float
 ) -> tuple[int | None, int | None]:
-    """The longest prefix that can be read, and the longest longer one whose write is under way."""
+    """The longest prefix that can be read, and the longest longer one whose write is under way.
+
+    What was written up to `answered` can be read, however little time has passed.
+    """
     live = flying = None
     for at, digest in enumerate(digests):
         prefix = known.get(digest)
         if prefix is None or now > prefix.expires:
             continue
-        if now - prefix.written >= FIRST_TOKEN_S:
+        if now - prefix.written >= FIRST_TOKEN_S or prefix.written <= answered:
             live = at
         else:
             flying = at
