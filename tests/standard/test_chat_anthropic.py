@@ -8,6 +8,8 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from farthing_sim import Sim
 
+from .wrapped import Cached
+
 # ChatAnthropic takes `json_mode` as another name of `json_schema`, and says so each time.
 _upstream_warning = pytest.mark.filterwarnings(
     "ignore:Unrecognized structured output method 'json_mode':UserWarning"
@@ -62,6 +64,15 @@ class TestIntegration(ChatModelIntegrationTests):
         thinking = {'type': 'enabled', 'budget_tokens': 1_024}
         model = ChatAnthropic(**self.chat_model_params, max_tokens=2_048, thinking=thinking)
         return _said(model, 'Think, then say hello.', stream=stream)
+
+
+class TestCached(Cached, TestIntegration):
+    pass
+
+
+@_upstream_warning
+class TestCachedUnit(Cached, TestUnit):
+    pass
 
 
 def _said(model: ChatAnthropic, text: str, *, stream: bool) -> AIMessage:

@@ -10,6 +10,8 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from farthing_sim import Sim
 
+from .wrapped import Cached
+
 
 class TestUnit(ChatModelUnitTests):
     chat_model_class = ChatOpenAI
@@ -81,6 +83,18 @@ class TestResponses(_OnSimulatedOpenAI):
         'invoke': ['reasoning_output'],
         'stream': ['reasoning_output'],
     }
+
+
+class TestCachedChatCompletions(Cached, TestChatCompletions):
+    pass
+
+
+class TestCachedResponses(Cached, TestResponses):
+    pass
+
+
+class TestCachedUnit(Cached, TestUnit):
+    pass
 
 
 def _said(model: ChatOpenAI, text: str | list[HumanMessage], *, stream: bool) -> AIMessage:
