@@ -56,6 +56,18 @@ def cacheable(
     return 'yes' if input_tokens >= high else 'unknown'
 
 
+def minimum(provider: str, model: str) -> int | None:
+    """The shortest prefix that the model may cache, in tokens; `None` where it caches none.
+
+    A model that no page names has the least minimum of its provider: a mark that is set below
+    the true one costs nothing, and one that is not set is lost.
+    """
+    bounds = _bounds(provider, model)
+    if bounds is None:
+        return min(_ANTHROPIC.values()) if provider == 'anthropic' else _OPENAI_TOKENS
+    return bounds[0]
+
+
 @lru_cache(maxsize=1024)
 def _bounds(provider: str, model: str) -> tuple[int | None, int] | None:
     """The least minimum and the largest; `(None, 0)` where the model caches nothing."""

@@ -154,13 +154,13 @@ def correction_line(correction: Correction) -> bytes:
 
 
 def decision_line(decision: Decision) -> bytes:
-    """One decision as a line; each has an id of its own, so that a replay adds nothing."""
+    """One decision as a line; each has an id, its own or one made here: a replay adds nothing."""
     _check_int('predicted_cost', decision.predicted_cost)
     _check_int('counterfactual_cost', decision.counterfactual_cost)
     return _line(
         (
             'd1',
-            uuid.uuid4().hex,
+            decision.id or uuid.uuid4().hex,
             decision.entry_id,
             microseconds(decision.time),
             decision.lever,

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
+from farthing.caching.fingerprint import Piece
 from farthing.entry import Entry
 from farthing.meter.observed import Observed
 from farthing.meter.spend import Spend
@@ -16,8 +17,8 @@ class Posts(Protocol):
     def post(self, observed: Observed) -> list[Entry]:
         """Price and post one observed attempt; empty when it was lost."""
 
-    def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
-        """A keyed digest of each block."""
+    def fingerprints(self, blocks: Iterable[Piece]) -> tuple[str, ...]:
+        """A keyed digest of each block and its place."""
 
     def lose(self, error: Exception) -> None:
         """Count a call that could not be recorded."""
