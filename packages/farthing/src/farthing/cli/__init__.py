@@ -27,6 +27,7 @@ _VERBS: Mapping[str, str] = MappingProxyType(
         'report': 'What calls cost: by tenant, task, model, day ...',
         'entries': 'The latest entries of the ledger, one a line.',
         'findings': 'Where money leaks: dear tenants, loops, idle caches, unpriced models.',
+        'cache': 'Why calls missed the prompt cache, where, and what it cost.',
         'price': 'The price of a usage object, or of a file of them.',
         'prices': 'Show and check the price book, compare it.',
         'reprice': 'Price stored calls again by the book of today; both figures are kept.',

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from farthing.caching.causes import Explained
+from farthing.entry import Decision
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
+
+if TYPE_CHECKING:
+    from farthing.prices import PriceBook
 
 
 class Writer(Protocol):
@@ -44,6 +49,12 @@ class Engine(Protocol):
 
     def entries(self, query: Query, *, limit: int | None) -> Iterator[Booked]:
         """Entries that match, newest first."""
+
+    def unexplained(self, book: 'PriceBook') -> Iterator[Decision]:
+        """A verdict on the prompt cache of each call that has none, oldest first."""
+
+    def explained(self, query: Query) -> Iterator[Explained]:
+        """The verdicts on the entries that match."""
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""

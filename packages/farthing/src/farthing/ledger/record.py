@@ -20,6 +20,11 @@ MAX_INT = 2**63 - 1
 # A sum of counts stays in 64 bits for nine million calls of this size. No model takes such a call.
 MAX_TOKENS = 10**12
 
+EXPLAINS = 'explain'
+"""The policy of verdicts on the prompt cache, which are decisions of no lever."""
+EXPLAINED = f'caching.{EXPLAINS}:'
+"""What the id of such a verdict begins with; its entry's id follows."""
+
 # The kinds of dimension of an entry's fields, in the order in which a record holds them.
 DIMENSIONS = (
     ('provider', 'provider'),

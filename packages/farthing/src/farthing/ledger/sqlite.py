@@ -10,13 +10,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from farthing.caching.causes import Explained
+from farthing.entry import Decision
 from farthing.errors import LedgerBusy, LedgerCorrupt, LedgerError, LedgerVersion
-from farthing.ledger import booked, reporting, verifying
+from farthing.ledger import booked, explaining, reporting, verifying
 from farthing.ledger.batch import MALFORMED, Batch
 from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
+
+if TYPE_CHECKING:
+    from farthing.prices import PriceBook
 
 _CACHE = 'PRAGMA cache_size = -16384'  # 16 MB
 _OLDEST = (3, 37, 0)  # STRICT tables
@@ -154,6 +160,16 @@ class SQLite:
         """Entries that match, newest first."""
         with self.reading() as db:
             yield from booked.entries(db, query, limit=limit)
+
+    def unexplained(self, book: 'PriceBook') -> Iterator[Decision]:
+        """A verdict on the prompt cache of each call that has none, oldest first."""
+        with self.reading() as db:
+            yield from explaining.unexplained(db, book)
+
+    def explained(self, query: Query) -> Iterator[Explained]:
+        """The verdicts on the entries that match."""
+        with self.reading() as db:
+            yield from explaining.explained(db, query)
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""
