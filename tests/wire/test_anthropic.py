@@ -253,6 +253,9 @@ def test_blocks_leave_out_cache_marks_and_spelling():
         'messages': [{'role': 'user', 'content': [{'text': 'Hello', 'type': 'text'}]}],
     }
 
-    assert list(MESSAGES.blocks(plain)) == list(MESSAGES.blocks(marked))
+    pieces = [list(MESSAGES.blocks(one)) for one in (plain, marked)]
+    assert [data for data, _ in pieces[0]] == [data for data, _ in pieces[1]]
+    assert ['t0.20', 's0.40', 'm0.35'] == [place for _, place in pieces[0]]
+    assert ['t0.20*5m', 's0.40*5m', 'm0.35'] == [place for _, place in pieces[1]]
     assert MESSAGES.last_text(plain) == MESSAGES.last_text(marked) == 'Hello'
     assert MESSAGES.chars(plain) == len('look' + 'Be kind.' + 'Hello')

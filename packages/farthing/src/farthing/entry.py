@@ -60,7 +60,8 @@ class Entry:
         error: Kind of error: an exception's name or an HTTP status, never its message.
         latency_us: Time from request to the end of the answer, in microseconds.
         first_token_us: Time from request to the first byte of a streamed answer.
-        prefix: Fingerprints of the request's content blocks, in order.
+        prefix: Fingerprints of the request's content blocks, in order, with their places and cache
+            marks; see `farthing.caching.fingerprint`.
 
     Raises:
         EntryError: A field is missing, or two contradict each other.
@@ -156,6 +157,7 @@ class Decision:
         predicted_cost: Expected cost in 1e-12 USD; `None` is unknown.
         counterfactual_cost: Cost without the lever in 1e-12 USD; `None` is unknown.
         facts: Further numbers and names; no content.
+        id: Makes it once however often it is posted; `None` gives it one of its own.
     """
 
     entry_id: str
@@ -168,6 +170,7 @@ class Decision:
     predicted_cost: int | None = None
     counterfactual_cost: int | None = None
     facts: Mapping[str, object] = field(default_factory=lambda: _NO_FACTS)
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

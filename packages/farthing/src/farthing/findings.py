@@ -11,6 +11,7 @@ from datetime import timedelta
 from statistics import median_low
 from typing import TypeVar
 
+from farthing.caching.fingerprint import digests
 from farthing.ledger.values import Booked
 from farthing.money import usd
 
@@ -111,7 +112,7 @@ def loops(rows: Sequence[Booked]) -> list[Finding]:
     found = []
     for (tenant, task), group in _grouped(rows, _tenant_task).items():
         again = _repeated(group)
-        round_ = [row for row in group if _circles(row.entry.prefix)]
+        round_ = [row for row in group if _circles(digests(row.entry.prefix))]
         wasted = {row.entry.id: row for row in (*again, *round_)}
         if again or round_:
             told = [f'{len(again)} calls sent the same prompt again'] if again else []
@@ -218,7 +219,7 @@ def _repeated(rows: Sequence[Booked]) -> list[Booked]:
     again: list[Booked] = []
     same = _grouped(
         (row for row in rows if row.entry.prefix and row.entry.status == 'ok'),
-        lambda row: (row.entry.attribution.session, row.entry.model, row.entry.prefix),
+        lambda row: (row.entry.attribution.session, row.entry.model, digests(row.entry.prefix)),
     )
     for group in same.values():
         streak = group[:1]

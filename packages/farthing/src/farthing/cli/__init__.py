@@ -27,7 +27,7 @@ _VERBS: Mapping[str, str] = MappingProxyType(
         'report': 'What calls cost: by tenant, task, model, day ...',
         'entries': 'The latest entries of the ledger, one a line.',
         'findings': 'Where money leaks: dear tenants, loops, idle caches, unpriced models.',
-        'cache': 'What prompt caching could do for a file of requests.',
+        'cache': 'Why calls missed the prompt cache, and what caching could save.',
         'price': 'The price of a usage object, or of a file of them.',
         'prices': 'Show and check the price book, compare it.',
         'reprice': 'Price stored calls again by the book of today; both figures are kept.',

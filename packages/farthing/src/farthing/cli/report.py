@@ -74,6 +74,9 @@ def command(
     output. Cost sums the calls that have a price; those without one are counted as unpriced beside
     it. Calls to this machine (simulated or local servers) are never added to real spend.
 
+    `cache_cause` is why a call read from its prompt cache what it read. Calls that have no verdict
+    get one first, which scans them and those of the day before.
+
     \b
     Examples:
       farthing report --by tenant,task,model,call_type

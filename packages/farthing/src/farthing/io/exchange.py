@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from farthing.attribution import current
+from farthing.caching.fingerprint import diagnosis
 from farthing.ending import posts_at_exit
 from farthing.entry import CallType, EntryStatus
 from farthing.errors import UsageError
@@ -263,7 +264,7 @@ class Exchange:
                 first_token_us=None
                 if self._stream is None or self._first_ns is None
                 else (self._first_ns - self._started_ns) // 1_000,
-                prefix=self._prefix,
+                prefix=self._prefix + _said(reading),
             ),
         )
         self._body = None
@@ -297,6 +298,12 @@ class Exchange:
         """What the request and the address say; a tier that was asked for need not have served."""
         asked = self._asked
         return Terms(batch=False, geo=asked.geo, region=self._endpoint.region)
+
+
+def _said(reading: Reading | None) -> tuple[str, ...]:
+    """Why the provider says that its cache missed, as the prefix holds it."""
+    miss = None if reading is None else reading.cache_miss
+    return () if miss is None else (diagnosis(miss.reason, miss.tokens),)
 
 
 def _left_by_caller(error: BaseException | None) -> bool:

@@ -20,7 +20,7 @@ _DIMENSIONS = tuple(name for name, _ in DIMENSIONS)
 
 def entries(db: sqlite3.Connection, query: Query, *, limit: int | None) -> Iterator[Booked]:
     """Entries that match, newest first."""
-    read = _Reader(db)
+    read = Reader(db)
     sql, arguments = _statement(db, query)
     if sql is None:
         return
@@ -41,7 +41,7 @@ def _statement(db: sqlite3.Connection, query: Query) -> tuple[str | None, list[A
     return f'SELECT e.* FROM entry e WHERE {where} ORDER BY e.time DESC, e.seq DESC', arguments  # noqa: S608
 
 
-class _Reader:
+class Reader:
     """Turns rows into values; repeated texts are looked up once."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -54,7 +54,8 @@ class _Reader:
         )
 
     def booked(self, row: dict[str, Any]) -> Booked:
-        entry = self._entry(row)
+        """The entry in a row of the table, with what it costs by now."""
+        entry = self.entry(row)
         if self._corrected:
             (count,) = self._db.execute(
                 'SELECT count(*) FROM entry WHERE corrects = ?', (row['id'],)
@@ -76,7 +77,8 @@ class _Reader:
             corrections=count,
         )
 
-    def _entry(self, row: dict[str, Any]) -> Entry:
+    def entry(self, row: dict[str, Any]) -> Entry:
+        """The entry in a row of the table, as it was posted."""
         text = {name: self._text(row[name]) for name in _DIMENSIONS}
         return Entry(
             id=row['id'],

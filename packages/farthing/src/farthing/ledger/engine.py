@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from farthing.caching.causes import Explained
 from farthing.caching.state import Learned
+from farthing.entry import Decision
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
+
+if TYPE_CHECKING:
+    from farthing.prices import PriceBook
 
 
 class Writer(Protocol):
@@ -48,6 +53,12 @@ class Engine(Protocol):
 
     def learned(self) -> Learned:
         """What the caching planner has learned."""
+
+    def unexplained(self, book: 'PriceBook') -> Iterator[Decision]:
+        """A verdict on the prompt cache of each call that has none, oldest first."""
+
+    def explained(self, query: Query) -> Iterator[Explained]:
+        """The verdicts on the entries that match."""
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""

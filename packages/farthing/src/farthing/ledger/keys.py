@@ -2,6 +2,8 @@
 
 Every field of an entry is a key. Those of the daily rollup (`ROLLUP`) and times of a day or longer
 answer at once; with any other the report scans the entries. `tag.NAME` is the tag NAME.
+`cache_cause` is why a call read from its prompt cache what it read: before it is reported, calls
+that have no verdict get one, which scans them and those of the day before.
 """
 
 import difflib
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from farthing.errors import InputError
-from farthing.ledger.record import DIMENSIONS, TEXTS
+from farthing.ledger.record import DIMENSIONS, EXPLAINED, EXPLAINS, TEXTS
 from farthing.ledger.schema import ROLLUP_KEYS
 from farthing.ledger.values import Query
 
@@ -18,6 +20,7 @@ DAYS = ('day', 'month', 'year')
 ROLLUP = (*DAYS, *ROLLUP_KEYS, 'endpoint_class')
 TAG = 'tag.'
 ENDPOINT_CLASS = 'endpoint_class'
+CACHE_CAUSE = 'cache_cause'
 
 _DIMENSIONS = dict(DIMENSIONS)
 # Dimensions that a correction changes: a row belongs to where its entry stands by now.
@@ -41,6 +44,7 @@ NAMES = (
     'id',
     *_NOT_COPIED,
     *_HANGING,
+    CACHE_CAUSE,
 )
 
 
@@ -71,6 +75,11 @@ def key(name: str) -> Key:
         sql = _in_force(name)
     elif name in _HANGING:
         sql = _hanging(*_HANGING[name])
+    elif name == CACHE_CAUSE:
+        sql = (
+            '(SELECT d.chosen FROM decision d '  # noqa: S608 - our own text
+            f"WHERE d.id = '{EXPLAINED}' || coalesce(e.corrects, e.id))"
+        )
     elif name == 'id':
         sql = 'coalesce(e.corrects, e.id)'
     elif name in _NOT_COPIED:
@@ -159,7 +168,10 @@ def _original(column: str) -> str:
 
 
 def _hanging(table: str, column: str) -> str:
-    link = 'entry_id = coalesce(e.corrects, e.id)' if table == 'decision' else 'run_id = e.run_id'
+    if table == 'decision':
+        link = f"entry_id = coalesce(e.corrects, e.id) AND policy <> '{EXPLAINS}'"
+    else:
+        link = 'run_id = e.run_id'
     return (
         f"(SELECT group_concat(v, '+') FROM (SELECT DISTINCT {column} AS v FROM {table} "  # noqa: S608
         f'WHERE {link} ORDER BY 1))'

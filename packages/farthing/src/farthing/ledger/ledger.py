@@ -9,8 +9,10 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from farthing import prices
+from farthing.caching.causes import Explained
 from farthing.caching.state import Learned
 from farthing.ending import closes_at_exit
 from farthing.entry import Correction, Decision, Entry, Outcome
@@ -21,7 +23,10 @@ from farthing.ledger.engine import Engine
 from farthing.ledger.learned import learned_line
 from farthing.ledger.spool import Spool, warn
 from farthing.ledger.sqlite import SQLite
-from farthing.ledger.values import Booked, Report, Verdict
+from farthing.ledger.values import Booked, Query, Report, Verdict
+
+if TYPE_CHECKING:
+    from farthing.prices import PriceBook
 
 Durability = Literal['process', 'fsync']
 
@@ -221,7 +226,7 @@ class Ledger:
             LedgerError: As `flush`.
         """
         query = keys.query(by=by, since=since, until=until, where=where)
-        self._catch_up()
+        self._prepare(query)
         return self._engine.report(query, unsaved=self._spool.unsaved)
 
     def entries(
@@ -241,8 +246,47 @@ class Ledger:
         query = keys.query(since=since, until=until, where=where)
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             raise InputError(f'`limit` is {limit!r}: expected a whole number of at least 0')
-        self._catch_up()
+        self._prepare(query)
         return self._engine.entries(query, limit=limit)
+
+    def explain(self, *, book: 'PriceBook | None' = None) -> int:
+        """Give each call that has none its verdict on the prompt cache; see `farthing.caching`.
+
+        Args:
+            book: Prices what was lost; by default the packaged book.
+
+        Returns:
+            How many calls got one.
+
+        Raises:
+            LedgerError: As `flush`.
+        """
+        self._catch_up()
+        made = 0
+        for decision in self._engine.unexplained(book or prices.PriceBook.load()):
+            self.post_decision(decision)
+            made += 1
+        if made:
+            self.flush()
+        return made
+
+    def explained(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+        book: 'PriceBook | None' = None,
+    ) -> Iterator[Explained]:
+        """The verdicts on the calls that match; arguments as in `report` and `explain`.
+
+        Raises:
+            InputError: A key, time or value is none that we know.
+            LedgerError: As `flush`.
+        """
+        query = keys.query(since=since, until=until, where=where)
+        self.explain(book=book)
+        return self._engine.explained(query)
 
     def verify(self) -> Verdict:
         """Prove that the ledger agrees with itself: file, rollup, line items, corrections.
@@ -354,6 +398,13 @@ class Ledger:
         if self._spool.size() > _ROTATE_BYTES:
             self._spool.rotate()
         return done
+
+    def _prepare(self, query: Query) -> None:
+        """Bring in what a query must see: what was posted, and verdicts where it asks for them."""
+        if keys.CACHE_CAUSE in (*query.by, *query.where):
+            self.explain()
+        else:
+            self._catch_up()
 
     def _catch_up(self) -> None:
         self._spool.retry(now=True)

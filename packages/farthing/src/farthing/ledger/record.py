@@ -23,6 +23,11 @@ MAX_INT = 2**63 - 1
 # A sum of counts stays in 64 bits for nine million calls of this size. No model takes such a call.
 MAX_TOKENS = 10**12
 
+EXPLAINS = 'explain'
+"""The policy of verdicts on the prompt cache, which are decisions of no lever."""
+EXPLAINED = f'caching.{EXPLAINS}:'
+"""What the id of such a verdict begins with; its entry's id follows."""
+
 # The kinds of dimension of an entry's fields, in the order in which a record holds them.
 DIMENSIONS = (
     ('provider', 'provider'),
@@ -239,13 +244,13 @@ def correction_line(correction: Correction) -> bytes:
 
 
 def decision_line(decision: Decision) -> bytes:
-    """One decision as a line; each has an id of its own, so that a replay adds nothing."""
+    """One decision as a line; each has an id, its own or one made here: a replay adds nothing."""
     _check_int('predicted_cost', decision.predicted_cost)
     _check_int('counterfactual_cost', decision.counterfactual_cost)
     return _line(
         (
             'd1',
-            uuid.uuid4().hex,
+            decision.id or uuid.uuid4().hex,
             decision.entry_id,
             microseconds(decision.time),
             decision.lever,

@@ -10,14 +10,20 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from farthing.caching.causes import Explained
 from farthing.caching.state import Learned
+from farthing.entry import Decision
 from farthing.errors import LedgerBusy, LedgerCorrupt, LedgerError, LedgerVersion
-from farthing.ledger import booked, learned, reporting, verifying
+from farthing.ledger import booked, explaining, learned, reporting, verifying
 from farthing.ledger.batch import MALFORMED, Batch
 from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
+
+if TYPE_CHECKING:
+    from farthing.prices import PriceBook
 
 _CACHE = 'PRAGMA cache_size = -16384'  # 16 MB
 _OLDEST = (3, 37, 0)  # STRICT tables
@@ -160,6 +166,16 @@ class SQLite:
         """What the caching planner has learned."""
         with self.reading() as db:
             return learned.load(db)
+
+    def unexplained(self, book: 'PriceBook') -> Iterator[Decision]:
+        """A verdict on the prompt cache of each call that has none, oldest first."""
+        with self.reading() as db:
+            yield from explaining.unexplained(db, book)
+
+    def explained(self, query: Query) -> Iterator[Explained]:
+        """The verdicts on the entries that match."""
+        with self.reading() as db:
+            yield from explaining.explained(db, query)
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from farthing.caching.fingerprint import Piece
 from farthing.entry import Decision, Entry, UsageSource
 from farthing.meter.observed import Observed
 from farthing.meter.spend import Billed, Spend
@@ -28,8 +29,8 @@ class Posts(Protocol):
     def decide(self, decision: Decision) -> None:
         """Post what a lever decided about an entry."""
 
-    def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
-        """A keyed digest of each block."""
+    def fingerprints(self, blocks: Iterable[Piece]) -> tuple[str, ...]:
+        """A keyed digest of each block and its place."""
 
     def lose(self, error: Exception) -> None:
         """Count a call that could not be recorded."""

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 from farthing.attribution import narrowed
+from farthing.caching.fingerprint import Piece
 from farthing.caching.minimum import cacheable
 from farthing.caching.state import Learned
 from farthing.entry import Decision, Entry, UsageSource
@@ -112,8 +113,8 @@ class Meter:
         """Post what a lever decided about an entry; the entry is posted before."""
         self.ledger.post_decision(decision)
 
-    def fingerprints(self, blocks: Iterable[bytes]) -> tuple[str, ...]:
-        """A keyed digest of each block: equal blocks are seen to be equal, and nothing else.
+    def fingerprints(self, blocks: Iterable[Piece]) -> tuple[str, ...]:
+        """A keyed digest of each block and its place: equal blocks are seen to be equal.
 
         Empty where the ledger's key cannot be had: the bill is worth more than the fingerprints.
         """
@@ -121,7 +122,10 @@ class Meter:
             key = self.ledger.key()
         except OSError:
             return ()
-        return tuple(blake2b(block, digest_size=8, key=key).hexdigest() for block in blocks)
+        return tuple(
+            blake2b(data, digest_size=8, key=key).hexdigest() + place if data else place
+            for data, place in blocks
+        )
 
     def lose(self, error: Exception) -> None:
         """Count a call that could not be recorded, and warn about the first one."""

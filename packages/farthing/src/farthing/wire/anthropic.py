@@ -7,18 +7,20 @@ https://platform.claude.com/docs/en/build-with-claude/compaction
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import Any
 
+from farthing.caching.fingerprint import Piece
 from farthing.errors import UsageError
 from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire.fields import count, inner, maybe, needed, objects, text
-from farthing.wire.prompt import blocks_of, canonical, chars_of, text_of
-from farthing.wire.reading import Part, Reader, Reading, Request
+from farthing.wire.prompt import chars_of, mark_of, parameters, piece, pieces_of, text_of
+from farthing.wire.reading import CacheMiss, Part, Reader, Reading, Request
 from farthing.wire.sse import EventStream, string_bytes, strings
 
 Words = Mapping[str, Any]
@@ -30,6 +32,7 @@ _DELTA = strings('text', 'thinking', 'partial_json')
 _SERVER = 'server_tool_use'
 # Containers are billed by the hour beyond a free allowance, and no answer says for how long.
 _CODE = 'code_execution'
+_REASON = re.compile('[a-z_]{1,40}')
 
 
 def usage(words: Words) -> Usage:
@@ -106,6 +109,7 @@ def answer(body: Words) -> Reading:
         complete=finish is not None,
         doubts=(*reading.doubts, _CODE) if ran else reading.doubts,
         output_chars=chars_of(content),
+        cache_miss=_cache_miss(body),
     )
 
 
@@ -163,6 +167,7 @@ class Stream(EventStream):
             complete=self._stopped,
             doubts=(*reading.doubts, _CODE) if self._ran else reading.doubts,
             output_chars=self._chars,
+            cache_miss=_cache_miss(self._message),
         )
 
 
@@ -206,13 +211,22 @@ def refine(reading: Reading, body: Words) -> Reading:
     )
 
 
-def blocks(body: Words) -> Iterator[bytes]:
-    """Canonical bytes of each block in the cache's order: tools, system, messages."""
-    for tool in objects(body.get('tools')):
-        yield canonical('tool', tool)
-    yield from blocks_of('system', body.get('system'))
-    for message in objects(body.get('messages')):
-        yield from blocks_of(str(message.get('role')), message.get('content'))
+# What is part of the prefix beside its blocks, where its part begins.
+_SYSTEM_PARAMETERS = ('speed',)
+_MESSAGE_PARAMETERS = ('tool_choice', 'thinking', 'output_config')
+
+
+def blocks(body: Words) -> Iterator[Piece]:
+    """The pieces of the prefix in the cache's order: tools, system, messages."""
+    for number, tool in enumerate(objects(body.get('tools'))):
+        yield piece('t', number, 'tool', tool)
+    yield from parameters(body, _SYSTEM_PARAMETERS)
+    yield from pieces_of('s', None, 'system', body.get('system'))
+    yield from parameters(body, _MESSAGE_PARAMETERS)
+    for number, message in enumerate(objects(body.get('messages'))):
+        yield from pieces_of('m', number, str(message.get('role')), message.get('content'))
+    if automatic := mark_of({'cache_control': body.get('cache_control')}):
+        yield Piece(b'', f'*{automatic}')
 
 
 def chars(body: Words) -> int:
@@ -226,6 +240,22 @@ def last_text(body: Words) -> str:
         if message.get('role') == 'user' and (found := text_of(message.get('content'))):
             return found
     return ''
+
+
+def _cache_miss(message: Words) -> CacheMiss | None:
+    """Why the cache missed, where the request asked; a stream says so in its first event.
+
+    https://platform.claude.com/docs/en/build-with-claude/cache-diagnostics
+    """
+    diagnostics = message.get('diagnostics')
+    reason = diagnostics.get('cache_miss_reason') if isinstance(diagnostics, Mapping) else None
+    if not isinstance(reason, Mapping):
+        return None
+    kind = text(reason, 'type')
+    if kind is None or not _REASON.fullmatch(kind):
+        return None
+    missed = reason.get('cache_missed_input_tokens')
+    return CacheMiss(reason=kind, tokens=missed if type(missed) is int and missed >= 0 else None)
 
 
 def _tool_uses(words: Words) -> dict[str, int]:

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from farthing.caching.fingerprint import Piece
 from farthing.errors import UsageError
 from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire.fields import count, inner, maybe, needed, objects, text
-from farthing.wire.prompt import blocks_of, canonical, chars_of
+from farthing.wire.prompt import chars_of, piece, pieces_of
 from farthing.wire.reading import Reader, Reading, Request
 from farthing.wire.sse import EventStream, string_bytes, strings
 
@@ -160,13 +161,13 @@ def refine(reading: Reading, body: Words) -> Reading:  # noqa: ARG001 - one sign
     return reading
 
 
-def blocks(body: Words) -> Iterator[bytes]:
-    """Canonical bytes of each block: tools, system instruction, contents."""
-    for tool in objects(body.get('tools')):
-        yield canonical('tool', tool)
-    yield from blocks_of('system', _parts(body.get('systemInstruction')))
-    for content in objects(body.get('contents')):
-        yield from blocks_of(str(content.get('role', 'user')), _parts(content))
+def blocks(body: Words) -> Iterator[Piece]:
+    """The pieces of the prefix: tools, system instruction, contents."""
+    for number, tool in enumerate(objects(body.get('tools'))):
+        yield piece('t', number, 'tool', tool)
+    yield from pieces_of('s', None, 'system', _parts(body.get('systemInstruction')))
+    for number, content in enumerate(objects(body.get('contents'))):
+        yield from pieces_of('m', number, str(content.get('role', 'user')), _parts(content))
 
 
 def chars(body: Words) -> int:

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from farthing.caching.fingerprint import Part, Piece
 from farthing.errors import UsageError
 from farthing.prices.quote import UNSAID, Terms
 from farthing.usage import Usage
 from farthing.wire.fields import count, inner, maybe, needed, objects, text
-from farthing.wire.prompt import blocks_of, canonical, chars_of, text_of
+from farthing.wire.prompt import chars_of, parameters, piece, pieces_of, text_of
 from farthing.wire.reading import Reader, Reading, Request
 from farthing.wire.sse import EventStream, string_bytes, strings
 
@@ -337,21 +338,32 @@ def refine(reading: Reading, body: Words) -> Reading:  # noqa: ARG001 - one sign
     return reading
 
 
-def blocks(body: Words) -> Iterator[bytes]:
-    """Canonical bytes of each block in the cache's order: tools, instructions, messages."""
-    for tool in objects(body.get('tools')):
-        yield canonical('tool', tool)
-    yield from blocks_of('system', body.get('instructions'))
-    for message in _messages(body):
-        role = str(message.get('role') or message.get('type'))
-        content = message.get('content')
-        extra = {key: message[key] for key in message if key not in _PLAIN}
-        yield from blocks_of(role, content)
-        if extra:
-            yield canonical(role, extra)
-
-
+# A key that routes, and a schema that stands before the first message: they part prefixes.
+_PARAMETERS = ('prompt_cache_key', 'response_format', 'text')
+_SYSTEM_ROLES = frozenset({'system', 'developer'})
 _PLAIN = frozenset({'role', 'content', 'id', 'status'})
+
+
+def blocks(body: Words) -> Iterator[Piece]:
+    """The pieces of the prefix in the cache's order: tools, instructions, messages.
+
+    System and developer messages before the first other one are the system's part.
+    """
+    yield from parameters(body, _PARAMETERS)
+    for number, tool in enumerate(objects(body.get('tools'))):
+        yield piece('t', number, 'tool', tool)
+    yield from pieces_of('s', None, 'system', body.get('instructions'))
+    part: Part = 's'
+    for number, message in enumerate(_messages(body)):
+        role = str(message.get('role') or message.get('type'))
+        part = part if role in _SYSTEM_ROLES else 'm'
+        yield from pieces_of(part, number, role, message.get('content'))
+        extra = {key: message[key] for key in message if key not in _PLAIN}
+        if extra:
+            yield piece(part, number, role, extra)
+    options = body.get('prompt_cache_options')
+    if isinstance(options, Mapping) and options.get('mode') == 'explicit':
+        yield Piece(b'', '*explicit')
 
 
 def chars(body: Words) -> int:

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-_MARK = 'cache_control'
+from farthing.caching.fingerprint import Part, Piece, place
+
+_MARKS = frozenset({'cache_control', 'prompt_cache_breakpoint'})
+_LARGE = 4_096  # bytes; a smaller block holds no binary content worth leaving out
 # Fields whose strings are no prose: binary content, addresses, seals and ids.
 _OPAQUE = frozenset(
     {
@@ -24,9 +27,9 @@ def unmarked(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """The block without cache marks, its content's blocks included."""
     content = block.get('content')
     nested = isinstance(content, list) and any(isinstance(one, Mapping) for one in content)
-    if _MARK not in block and not nested:
+    if _MARKS.isdisjoint(block) and not nested:
         return block
-    kept = {key: value for key, value in block.items() if key != _MARK}
+    kept = {key: value for key, value in block.items() if key not in _MARKS}
     if nested and isinstance(content, list):
         kept['content'] = [unmarked(one) if isinstance(one, Mapping) else one for one in content]
     return kept
@@ -38,20 +41,64 @@ def canonical(kind: str, block: object) -> bytes:
     return kind.encode() + b'\0' + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def blocks_of(kind: str, content: object) -> Iterator[bytes]:
-    """The bytes of each block of a content that is a string, a list of blocks or one block."""
+def piece(part: Part, index: int, kind: str, block: object) -> Piece:
+    """A block with its place: its size in bytes without binary content, and its cache mark."""
+    data = canonical(kind, block)
+    size = len(data)
+    if size >= _LARGE:
+        size -= _binary(block)
+    return Piece(data, place(part, index, size, mark_of(block)))
+
+
+def pieces_of(part: Part, index: int | None, kind: str, content: object) -> Iterator[Piece]:
+    """Each block of a content that is a string, a list of blocks or one block.
+
+    Args:
+        part: What the content is of.
+        index: The index that all blocks have, such as their message's; `None` counts them.
+        kind: What a block is, such as its role: part of its bytes.
+        content: The content.
+    """
     if content is None:
         return
-    if isinstance(content, str):
-        yield canonical(kind, {'type': 'text', 'text': content})
-    elif isinstance(content, list):
-        for block in content:
-            if isinstance(block, str):
-                yield canonical(kind, {'type': 'text', 'text': block})
-            else:
-                yield canonical(kind, block)
-    else:
-        yield canonical(kind, content)
+    blocks = content if isinstance(content, list) else [content]
+    for number, block in enumerate(blocks):
+        whole = {'type': 'text', 'text': block} if isinstance(block, str) else block
+        yield piece(part, number if index is None else index, kind, whole)
+
+
+def parameters(body: Mapping[str, Any], names: Sequence[str]) -> Iterator[Piece]:
+    """Each of these parameters that a request sets: another value of it is another prefix."""
+    for name in names:
+        value = body.get(name)
+        if value is not None:
+            yield Piece(canonical(name, value), f'p{name}')
+
+
+def mark_of(block: object) -> str | None:
+    """The lifetime that a block's cache mark asks for; a mark inside it marks the block."""
+    if not isinstance(block, Mapping):
+        return None
+    mark = block.get('cache_control')
+    if isinstance(mark, Mapping):
+        return '1h' if mark.get('ttl') == '1h' else '5m'
+    if block.get('prompt_cache_breakpoint') is not None:
+        return '30m'
+    content = block.get('content')
+    inner = content if isinstance(content, list) else ()
+    return next((mark for one in inner if (mark := mark_of(one))), None)
+
+
+def _binary(value: object) -> int:
+    """Bytes of the binary content in `value`: base64, one byte a character."""
+    if isinstance(value, str):
+        return len(value) if value.startswith('data:') else 0
+    if isinstance(value, Mapping):
+        return sum(
+            len(inner) if key in _OPAQUE and isinstance(inner, str) else _binary(inner)
+            for key, inner in value.items()
+        )
+    return sum(map(_binary, value)) if isinstance(value, list) else 0
 
 
 def chars_of(value: object) -> int:

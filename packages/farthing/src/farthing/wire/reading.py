@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from farthing.caching.fingerprint import Piece
 from farthing.frozen import quick
 from farthing.prices.quote import UNSAID, Terms
 from farthing.usage import Usage
@@ -25,6 +26,19 @@ class Part:
     usage: Usage
     purpose: str
     model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheMiss:
+    """Why the provider says that its prompt cache missed.
+
+    Attributes:
+        reason: In the provider's words, such as `system_changed`.
+        tokens: How many tokens were missed; `None` where it does not say.
+    """
+
+    reason: str
+    tokens: int | None = None
 
 
 @quick
@@ -47,6 +61,7 @@ class Reading:
             made from it is assumed, not exact.
         output_chars: Characters of visible output, for an estimate where usage is missing. In a
             stream they are the bytes of the JSON strings, which are never fewer.
+        cache_miss: Why the provider says that its cache missed; `None` where it does not.
     """
 
     usage: Usage | None
@@ -60,6 +75,7 @@ class Reading:
     purpose: str = 'user'
     doubts: tuple[str, ...] = ()
     output_chars: int = 0
+    cache_miss: CacheMiss | None = None
 
     @property
     def plain(self) -> bool:
@@ -131,8 +147,8 @@ class Reader:
         stream: Makes a reader of one streamed answer.
         request: Reads the JSON body of a request.
         refine: Adds to a reading what only its request knows.
-        blocks: The request's content blocks in the order in which a prompt cache sees them, as
-            canonical bytes without cache marks, for fingerprints.
+        blocks: The request's content blocks in the order in which a prompt cache sees them, for
+            fingerprints: canonical bytes without cache marks, and each one's place.
         chars: Characters of all texts in the request, for an estimate.
         last_text: The text of the request's last user message; empty where there is none.
     """
@@ -142,6 +158,6 @@ class Reader:
     stream: Callable[[], Stream]
     request: Callable[[Mapping[str, Any]], Request]
     refine: Callable[[Reading, Mapping[str, Any]], Reading]
-    blocks: Callable[[Mapping[str, Any]], Iterator[bytes]]
+    blocks: Callable[[Mapping[str, Any]], Iterator[Piece]]
     chars: Callable[[Mapping[str, Any]], int]
     last_text: Callable[[Mapping[str, Any]], str]
