@@ -16,7 +16,8 @@ from farthing.cli.stage import TICKETS, Stage
 # LlamaIndex's workflows look at every attribute of a pydantic model, deprecated ones too.
 pytestmark = pytest.mark.filterwarnings('ignore::pydantic.warnings.PydanticDeprecationWarning')
 
-# USD per million tokens: plain input, output. No prompt of the demo is long enough to be cached.
+# USD per million tokens: plain input, output. Claude's cache takes 1.25 times the input's price to
+# write for five minutes and 0.1 times to read, GPT-5's 0.1 times to read.
 LIST = {
     'claude-haiku-4-5': ('1', '5'),
     'claude-sonnet-4-6': ('3', '15'),
@@ -29,8 +30,12 @@ LIST = {
 
 def by_hand(call: dict) -> Decimal:
     usage = call['usage']
-    asked = usage.get('input_tokens', usage.get('prompt_tokens'))
+    asked = Decimal(usage.get('input_tokens', usage.get('prompt_tokens')))
     made = usage.get('output_tokens', usage.get('completion_tokens', 0))
+    details = usage.get('prompt_tokens_details') or usage.get('input_tokens_details') or {}
+    asked -= details.get('cached_tokens', 0) * Decimal('0.9')
+    asked += usage.get('cache_creation_input_tokens', 0) * Decimal('1.25')
+    asked += usage.get('cache_read_input_tokens', 0) * Decimal('0.1')
     price_in, price_out = map(Decimal, LIST[call['model']])
     return (asked * price_in + made * price_out) / 1_000_000
 
@@ -52,6 +57,11 @@ def test_each_call_of_a_scene_is_one_entry_at_its_list_price(name, farthing_sim,
     assert served == Counter((entry.model, entry.cost_usd) for entry in entries)
     assert {'exact'} == {entry.quote.status for entry in entries}
     assert len(TICKETS) == len(steps)
+    cost = Counter()
+    for entry in entries:
+        cost[entry.attribution.task] += entry.cost_usd
+    # The last three of six questions read nearly all of their input: more than half is saved.
+    assert cost['chat-cached'] < cost['chat'] / 2
     asked = {(ticket.tenant, ticket.task) for ticket in TICKETS}
     assert asked == {(e.attribution.tenant, e.attribution.task) for e in entries}
 

@@ -10,6 +10,7 @@ from typing import Any
 from langchain.agents import create_agent
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
@@ -17,7 +18,8 @@ from langsmith import tracing_context
 from pydantic import BaseModel, Field, SecretStr
 
 from farthing.attribution import attributed
-from farthing.cli.stage import Stage, Ticket
+from farthing.cli.stage import HANDBOOK, QUESTIONS, Stage, Ticket
+from langchain_farthing.caching import cached
 from langchain_farthing.embeddings import LedgerEmbeddings
 from langchain_farthing.handler import LedgerCallbackHandler
 
@@ -100,6 +102,8 @@ def _desk(stage: Stage) -> Mapping[str, Iterator[tuple[str, Work]]]:
                 ('GPT mini, streamed', _streamed(mini)),
             )
         ),
+        'chat': cycle((('Claude Sonnet', _talked(sonnet)),)),
+        'chat-cached': cycle((('Claude Sonnet', _talked(cached(sonnet, ledger=stage.ledger))),)),
     }
 
 
@@ -142,6 +146,16 @@ def _asked(agent: Any) -> Work:
 
 def _watched(agent: Any) -> Work:
     return lambda ticket, config: list(agent.stream(_said(ticket), config, stream_mode='messages'))
+
+
+def _talked(model: BaseChatModel) -> Work:
+    def work(_: Ticket, config: RunnableConfig) -> None:
+        said: list[BaseMessage] = [SystemMessage(HANDBOOK)]
+        for question in QUESTIONS:
+            said.append(HumanMessage(question))
+            said.append(model.invoke(said, config))
+
+    return work
 
 
 def _said(ticket: Ticket) -> Any:

@@ -15,7 +15,8 @@ from llama_index.llms.anthropic import Anthropic
 from llama_index.llms.openai import OpenAI
 
 from farthing.attribution import attributed
-from farthing.cli.stage import Stage
+from farthing.cli.stage import HANDBOOK, QUESTIONS, Stage
+from llama_index_farthing.caching import cached
 from llama_index_farthing.switch import install
 
 _RULES = 'You work at the support desk of a shop. Be kind and brief.'
@@ -69,6 +70,8 @@ def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str
                 ('GPT mini, streamed', _streamed(counted)),
             )
         ),
+        'chat': cycle((('Claude Sonnet', _talk(sonnet)),)),
+        'chat-cached': cycle((('Claude Sonnet', _talk(cached(sonnet, ledger=stage.ledger))),)),
     }
 
 
@@ -107,6 +110,16 @@ def _chat(llm: FunctionCallingLLM) -> Work:
 
 def _streamed(llm: FunctionCallingLLM) -> Work:
     return lambda text: list(llm.stream_chat(_messages(text)))
+
+
+def _talk(llm: FunctionCallingLLM) -> Work:
+    def work(_: str) -> None:
+        said = [ChatMessage(role='system', content=HANDBOOK)]
+        for question in QUESTIONS:
+            said.append(ChatMessage(role='user', content=question))
+            said.append(llm.chat(said).message)
+
+    return work
 
 
 def _agent(llm: FunctionCallingLLM, loop: asyncio.Runner, *, streaming: bool) -> Work:

@@ -18,7 +18,8 @@ class Ticket:
 
     Attributes:
         tenant: The customer of the desk, who pays.
-        task: `triage`, `answer`, `summary` or `search`.
+        task: `triage`, `answer`, `summary` or `search`; `chat` asks `QUESTIONS` one by one with
+            the whole `HANDBOOK` before them, and `chat-cached` does so with a prompt cache.
         text: What was asked.
     """
 
@@ -53,6 +54,21 @@ _LOG = ' '.join(
     f'line {n}: queue worker {n % 7} retried the job and went on;' for n in range(1, 1_600)
 )
 
+HANDBOOK = 'You work at the support desk of a shop. Be kind and brief. ' + ' '.join(
+    f'Rule {n}: a parcel of kind {n % 9} that is {n} days late is refunded by {n % 50} percent.'
+    for n in range(1, 181)
+)
+"""Instructions as long as those of real desks, some thousand tokens."""
+
+QUESTIONS = (
+    'My parcel is 12 days late. What do I get?',
+    'And if it comes tomorrow?',
+    'It was a gift. Does that change anything?',
+    'Can you send the refund to another account?',
+    'How long does that take?',
+    'Thank you. Please sum up what we agreed.',
+)
+
 TICKETS = (
     *(
         Ticket(tenant=tenant, task=task, text=text)
@@ -64,10 +80,13 @@ TICKETS = (
             ('summary', f'Write 60 words about the case of order {order} for the next shift.'),
         )
     ),
+    # The same conversation twice: its second invoice is what a prompt cache makes of the first.
+    Ticket(tenant='hooli', task='chat', text='late parcel'),
+    Ticket(tenant='hooli', task='chat-cached', text='late parcel'),
     # One tenant sends whole logs and gets a word for each: `farthing findings` sees it.
     *(
         Ticket(tenant='umbrella', task='triage', text=f'Ticket {n}: answer in 3 words. {_LOG}')
         for n in range(1, 7)
     ),
 )
-"""A small day at the desk: three tenants of one size, and one that is dear."""
+"""A small day at the desk: three tenants of one size, a talkative one, and one that is dear."""

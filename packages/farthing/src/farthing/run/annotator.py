@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -57,12 +57,17 @@ def annotator(ledger: Source = None) -> Annotates:
 class Annotator:
     """Marks requests where that is expected to pay. Safe to use from several threads.
 
+    Args:
+        one: Whose ledger it learns in and whose prices it counts with.
+        now: Tells the time in seconds since 1970.
+
     Attributes:
         unmarked: How many requests went out unmarked, by reason.
     """
 
-    def __init__(self, one: Meter) -> None:
+    def __init__(self, one: Meter, *, now: Callable[[], float] = time.time) -> None:
         self._meter = one
+        self._now = now
         self._memory = SharedMemory(one.ledger)
         self._planning = threading.Lock()
         self._rates: dict[tuple[str, str, int], Rates | None] = {}
@@ -89,7 +94,7 @@ class Annotator:
     ) -> Mapping[str, Any]:
         if self._memory.stale:
             threading.Thread(target=self._refresh, daemon=True, name='farthing-memory').start()
-        now_s = time.time()
+        now_s = self._now()
         prompt = marking.prompt(payload, provider=provider, model=model)
         known = self._rates_of(prompt, now_s)
         with self._planning:
