@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -416,3 +418,13 @@ async def test_each_call_is_posted_once_under_its_model(
     assert (wire.sim.log()[0]['model'], 'ok', 'reported') == (
         entry.model, entry.status, entry.usage_source
     )  # fmt: skip
+
+
+def test_recording_alone_needs_no_langchain_agents() -> None:
+    code = (
+        'import sys, langchain_farthing\n'
+        "assert not {'langchain', 'langchain_farthing.caching'} & sys.modules.keys()\n"
+        'from langchain_farthing import *\n'
+        "assert 'langchain' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)  # noqa: S603 - ours
