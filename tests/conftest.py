@@ -102,7 +102,7 @@ def _wire() -> Iterator[Wire]:
                 nonlocal body
                 message = await receive()
                 body += message.get('body', b'')
-                if message['type'] == 'http.request' and not message.get('more_body'):
+                if body and not message.get('more_body'):
                     bodies.append(json.loads(body))
                 return message
 

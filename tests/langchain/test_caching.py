@@ -2,11 +2,14 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from langchain.chat_models import init_chat_model
+from langchain_aws.chat_models.anthropic import ChatAnthropicBedrock
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -187,7 +190,7 @@ async def test_what_wraps_a_model_is_copied_around_the_annotated_one(
     bare.invoke(SAID)
 
     assert [True, True, False] == [annotated(body) for body in wire.bodies]
-    assert type(bare) is type(model) or type(bare).__name__ == type(model).__name__
+    assert type(bare) is type(model)
     assert cached(model, annotator=marking) is model
 
 
@@ -251,6 +254,28 @@ def test_azure_is_known_by_its_model_and_else_by_its_deployment(sim, wire, marki
 
     assert KEY == wire.bodies[0]['prompt_cache_key']
     assert [('azure', 'openai_chat', 'gpt-4o'), ('azure', 'openai_chat', 'desk')] == marking.asked
+
+
+def test_bedrock_is_told_apart_from_anthropic(marking) -> None:
+    model = ChatAnthropicBedrock(model='us.anthropic.claude-sonnet-4-6', region_name='us-east-1')
+    body = cached(model, annotator=marking)._get_request_payload(SAID)
+
+    assert [TAIL, SYSTEM] == sorted(marks(body))
+    assert [('aws-bedrock', 'anthropic_messages', model.model)] == marking.asked
+
+
+class Elsewhere(GenericFakeChatModel):
+    """A model of a known type that makes its requests elsewhere."""
+
+    @property
+    def _llm_type(self) -> str:
+        return 'openai-chat'
+
+
+def test_a_model_of_a_known_type_that_makes_requests_elsewhere_is_left_alone(marking) -> None:
+    model = Elsewhere(messages=iter([]))
+
+    assert cached(model, annotator=marking) is model
 
 
 def test_the_model_that_is_given_stays_as_it_was(make, wire, marking) -> None:
@@ -393,3 +418,13 @@ async def test_each_call_is_posted_once_under_its_model(
     assert (wire.sim.log()[0]['model'], 'ok', 'reported') == (
         entry.model, entry.status, entry.usage_source
     )  # fmt: skip
+
+
+def test_recording_alone_needs_no_langchain_agents() -> None:
+    code = (
+        'import sys, langchain_farthing\n'
+        "assert not {'langchain', 'langchain_farthing.caching'} & sys.modules.keys()\n"
+        'from langchain_farthing import *\n'
+        "assert 'langchain' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)  # noqa: S603 - ours

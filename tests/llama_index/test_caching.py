@@ -310,12 +310,13 @@ def test_bedrock_is_known_by_its_client(marking) -> None:
     assert isinstance(copied._client, type(llm._client))
 
 
-def test_azure_and_other_servers_of_the_same_api_are_not_openai(marking) -> None:
-    class Other(OpenAI):
-        """An integration of another package, whose server may refuse OpenAI's fields."""
-
-    Other.__module__ = 'llama_index.llms.other.base'
-    llm = Other(api_key='any')
+@pytest.mark.parametrize(
+    ('base', 'package'), [(OpenAI, 'openai_like'), (MockLLM, 'bedrock_converse')]
+)
+def test_other_integrations_are_left_alone(base, package, marking) -> None:
+    """Their servers may refuse the fields of OpenAI, or they stand on another SDK."""
+    kind = type('Other', (base,), {'__module__': f'llama_index.llms.{package}.base'})
+    llm = kind(**({'api_key': 'any'} if base is OpenAI else {}))
 
     assert cached(llm, annotator=marking) is llm
 

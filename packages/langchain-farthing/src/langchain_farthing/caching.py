@@ -204,16 +204,17 @@ class _Walk:
         if isinstance(value, (_Annotated, _Later)):
             self.models += 1
             return value
-        if isinstance(value, BaseChatModel) and value._llm_type in _SPEAKS:  # noqa: SLF001
+        if _speaks(value):
             self.models += 1
             found: Any = value.model_copy()
             copies = self._copies
             found.__class__ = _annotated_class(type(value), copies.origin, copies.annotator)
             return found
-        if '_queued_declarative_operations' in vars(value):
+        held = getattr(value, '__dict__', {})
+        if '_queued_declarative_operations' in held:
             self.models += 1
             return self._copies.later(value)
-        changed = self._changed(vars(value))
+        changed = self._changed(held)
         hidden = self._changed(getattr(value, '__pydantic_private__', None) or {})
         if not changed and not hidden:
             return value
@@ -222,3 +223,15 @@ class _Walk:
         if hidden:
             found.__pydantic_private__.update(hidden)
         return found
+
+
+def _speaks(value: object) -> bool:
+    """Whether it is a model whose requests can be annotated.
+
+    `langchain_community` has older models of the same types, which make their requests elsewhere.
+    """
+    return (
+        isinstance(value, BaseChatModel)
+        and value._llm_type in _SPEAKS  # noqa: SLF001 - LangChain tells models apart by it
+        and hasattr(value, '_get_request_payload')
+    )

@@ -8,7 +8,7 @@ because LlamaIndex writes marks into the messages that it is given and refuses o
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from llama_index.core.base.llms.types import CachePoint, ChatMessage
 from llama_index.core.llms import LLM
@@ -22,6 +22,7 @@ Model = TypeVar('Model')
 
 _ANTHROPIC = frozenset({'anthropic', 'aws-bedrock', 'google-vertex'})
 _OPENAI = frozenset({'openai', 'azure'})
+_SDKS = frozenset({'llama_index.llms.anthropic', 'llama_index.llms.openai'})
 
 
 def cached(llm: Model, *, ledger: Source = None, annotator: Annotates | None = None) -> Model:
@@ -46,18 +47,23 @@ def cached(llm: Model, *, ledger: Source = None, annotator: Annotates | None = N
     """
     if isinstance(llm, _Annotated):
         return llm
-    provider = provider_of(llm) if isinstance(llm, LLM) else None
-    if provider not in _ANTHROPIC | _OPENAI:
+    if not _speaks(llm):
         unannotated.add(type(llm))
         return llm
-    copied: Any = llm.model_copy()  # type: ignore[attr-defined]  # an LLM is Pydantic's
-    made = _annotated_class(type(llm), default(ledger) if annotator is None else annotator)
-    copied.__class__ = made
+    chosen = default(ledger) if annotator is None else annotator
+    copied: Any = llm.model_copy()
+    copied.__class__ = _annotated_class(type(llm), chosen)
     for name in ('_client', '_aclient'):
         if getattr(copied, name) is not None:  # OpenAI's are made when they are first needed
             setattr(copied, name, copied._farthing(getattr(copied, name)))  # noqa: SLF001 - ours
     found: Model = copied
     return found
+
+
+def _speaks(llm: object) -> TypeGuard[LLM]:
+    """Whether it is an LLM on an SDK that can be annotated, of a provider that we know."""
+    homes = {base.__module__.rpartition('.')[0] for base in type(llm).__mro__}
+    return not homes.isdisjoint(_SDKS) and provider_of(llm) in _ANTHROPIC | _OPENAI
 
 
 class _Annotated:
