@@ -223,28 +223,34 @@ def _marks(prefix: Prefix, rules: Rules) -> dict[int, int]:
 
 def _held_losses(request: _Request, memory: Memory) -> tuple[int, list[_Loss]]:
     """End of the longest prefix that the rules let read, and what longer ones lost, and why."""
-    losses: dict[str, _Loss] = {}
+    losses: dict[Cause, _Loss] = {}
     read = request.usage.cache_read_tokens
+    written, readable = 0, 0
     mark: int | None = None
     for end in range(len(request.blocks), 0, -1):
-        if end in request.marks:
-            mark = end
+        mark = end if end in request.marks else mark
         held = memory.held.get(request.numbers[end - 1])
-        if held is None:
+        cause = None if held is None else _cause(request, held, end, mark)
+        if held is None or cause is None:
             continue
-        cause = _cause(request, held, end, mark)
+        tokens, exact = request.size(end, held)
+        if held.expires_us is not None and cause != 'unmarked':
+            written = max(written, tokens)
         if cause == 'provider':
-            return end, list(losses.values())
-        if cause is not None and cause not in losses:
-            tokens, exact = request.size(end, held)
-            path = request.blocks[end - 1].path
-            placed = cause in {'unmarked', 'lookback', 'below_minimum'}
-            losses[cause] = _Loss(
-                cause, tokens - read, _REASONS[cause].format(path), exact, path if placed else None
-            )
-    return 0, list(losses.values())
+            readable = end
+            break
+        path = request.blocks[end - 1].path
+        where = path if cause in _PLACED else None
+        lost = _Loss(cause, tokens - read, _REASONS[cause].format(path), exact, where)
+        losses.setdefault(cause, lost)
+    unwritten = losses.get('unmarked')
+    if unwritten is not None and written > read:
+        # What was written was lost for another reason: the missing mark lost the rest alone.
+        losses['unmarked'] = unwritten._replace(tokens=unwritten.tokens + read - written)
+    return readable, list(losses.values())
 
 
+_PLACED = frozenset({'unmarked', 'lookback', 'below_minimum'})
 _REASONS = {
     'ttl_expired': 'the prefix was written, and its time was over',
     'concurrent': 'the prefix was being written by a call whose answer had not begun',
@@ -304,7 +310,7 @@ def _against(request: _Request, past: Past) -> _Loss | None:
         return None
     before = request.tokens[found.at - 1] if found.at else 0
     start = request.tokens[found.kept.start - 1] if found.kept.start else 0
-    lost = request.tokens[stop - 1] - start - max(0, read - before)
+    lost = before + request.tokens[stop - 1] - start - read
     return _Loss(
         _named(found), lost, _WORDS[found.kind].format(found.path), path=found.path,
         change=found.kind, earlier=past.id,
