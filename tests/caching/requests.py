@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from farthing.caching.explain import Sent
 from farthing.caching.fingerprint import read
+from farthing.caching.sent import Sent
 from farthing.usage import Usage
 
 SECOND = 1_000_000

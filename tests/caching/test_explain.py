@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.caching.requests import block, sent
 
-from farthing.caching.explain import Explainer, Explanation, Sent, block_ends
+from farthing.caching.explain import Explainer, Explanation
 from farthing.caching.fingerprint import read
+from farthing.caching.sent import Sent, block_ends
 from farthing.usage import Usage
 
 SYSTEM = block('system', 's0.12000*5m')  # 3,000 of 4,000 tokens
