@@ -6,56 +6,17 @@ Reads and writes are the provider's own counts. Sizes of single blocks are none:
 shares of the reported input by bytes, and sum to it. A loss is never more than the input.
 """
 
-from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Literal, NamedTuple
 
-from farthing.caching import change
-from farthing.caching.fingerprint import PARTS, Prefix
-from farthing.caching.memory import Held, Memory, Past, Write, prefixes
-from farthing.caching.minimum import minimum
-from farthing.caching.rules import LIFETIMES_US, Rules, rules_for
-from farthing.usage import Usage
-
-Cause = Literal[
-    'none', 'first', 'edit', 'reorder', 'tools', 'model', 'parameters', 'ttl_expired', 'lookback',
-    'below_minimum', 'unmarked', 'concurrent', 'provider', 'unknown',
-]  # fmt: skip
+from farthing.caching.losses import Cause, Loss, change_losses, held_losses
+from farthing.caching.memory import Memory, Past, Write
+from farthing.caching.rules import rules_for
+from farthing.caching.sent import Request, Sent
 
 NOISE_TOKENS = 128
 """A smaller difference is none: OpenAI reads in steps of this size."""
 _EXACT_PART, _ESTIMATED_PART = 20, 4
 """A read that lacks less than this part of what was expected is as expected."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """One call, in plain values.
-
-    Attributes:
-        id: Its entry.
-        at_us: When it left, in microseconds since 1970.
-        begun_us: When its answer had begun; others can read what it wrote from then on.
-        scope: Whose cache it meets: provider and endpoint.
-        chain: Who sends the same prompt again: tenant, task and so on.
-        provider: Who bills.
-        api: The protocol.
-        model: The model that served.
-        usage: Reported counts; `None` is unknown or estimated.
-        prefix: Its fingerprints.
-    """
-
-    id: str
-    at_us: int
-    begun_us: int
-    scope: Hashable
-    chain: tuple[Hashable, ...]
-    provider: str
-    api: str
-    model: str
-    usage: Usage | None
-    prefix: Prefix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,44 +50,6 @@ class Explanation:
     said_tokens: int | None = None
 
 
-class _Loss(NamedTuple):
-    """Tokens that a cause may have lost."""
-
-    cause: Cause
-    tokens: int
-    reason: str
-    exact: bool = False
-    path: str | None = None
-    change: str | None = None
-    earlier: str | None = None
-
-
-class _Request:
-    """A call's prefixes with their sizes, lifetimes of its marks by the end of the prefix."""
-
-    def __init__(self, sent: Sent, usage: Usage, rules: Rules) -> None:
-        self.sent = sent
-        self.usage = usage
-        self.rules = rules
-        blocks = sent.prefix.blocks
-        self.blocks = blocks
-        self.numbers = prefixes((sent.scope, sent.model), blocks)
-        self.tokens = block_ends(sent.prefix, usage.input_tokens)
-        self.marks = _marks(sent.prefix, rules)
-        self.minimum = minimum(sent.provider, sent.model)
-
-    def size(self, end: int, held: Held | None = None) -> tuple[int, bool]:
-        """Tokens of the first `end` blocks, and whether the provider counted them."""
-        known = None if held is None else held.tokens
-        if known is not None and known <= self.usage.input_tokens:
-            return known, True
-        return self.tokens[end - 1], False
-
-    def cacheable(self, tokens: int) -> bool:
-        """Whether a prefix of that size can be cached."""
-        return self.minimum is not None and tokens >= self.minimum
-
-
 class Explainer:
     """Explains calls one after the other; give it all calls of a ledger in the order of time."""
 
@@ -145,15 +68,16 @@ class Explainer:
             return _unknown(sent, 'the ledger holds no fingerprints of the request with its places')
         memory = self._memories.setdefault(rules.name, Memory(rules.reach_us))
         memory.forget(sent.at_us)
-        request = _Request(sent, usage, rules)
+        request = Request(sent, usage, rules)
         read = usage.cache_read_tokens
-        end, losses = _held_losses(request, memory)
+        end, losses = held_losses(request, memory)
         expected = 0
         if end:
             expected, exact = request.size(end, memory.held[request.numbers[end - 1]])
             reason = 'the prefix was cached and the provider did not read it'
-            losses.append(_Loss('provider', expected - read, reason, exact=exact))
-        losses += _change_losses(request, memory)
+            losses.append(Loss('provider', expected - read, reason, exact=exact))
+        if usage.input_tokens - read > NOISE_TOKENS:
+            losses += change_losses(request, memory)
         _remember(request, memory, end if read else 0)
         found = [one for one in losses if _counts(one, read)]
         if not found:
@@ -174,13 +98,6 @@ class Explainer:
         )
 
 
-def block_ends(prefix: Prefix, input_tokens: int) -> list[int]:
-    """Estimated tokens up to the end of each block; the last one is all of the input."""
-    sizes = [block.size for block in prefix.blocks]
-    whole = sum(sizes)
-    return [input_tokens * size // whole if whole else 0 for size in accumulate(sizes)]
-
-
 def _unknown(sent: Sent, reason: str) -> Explanation:
     said = sent.prefix
     return Explanation(cause='unknown', reason=reason, said=said.said, said_tokens=said.said_tokens)
@@ -199,136 +116,13 @@ def _as_expected(sent: Sent, read: int, expected: int) -> Explanation:
     )
 
 
-def _counts(loss: _Loss, read: int) -> bool:
+def _counts(loss: Loss, read: int) -> bool:
     """Whether a loss is more than noise."""
     part = _EXACT_PART if loss.exact else _ESTIMATED_PART
     return loss.tokens > NOISE_TOKENS and loss.tokens * part > loss.tokens + read
 
 
-def _marks(prefix: Prefix, rules: Rules) -> dict[int, int]:
-    """Lifetimes in microseconds by the end of the prefix that is to be written."""
-    ends = range(1, len(prefix.blocks) + 1)
-    if not rules.marked:
-        return dict.fromkeys(ends, LIFETIMES_US[rules.implied or '5m'])
-    marks = {
-        end: LIFETIMES_US[block.mark]
-        for end, block in zip(ends, prefix.blocks, strict=True)
-        if block.mark is not None and block.mark in LIFETIMES_US
-    }
-    last = None if prefix.explicit else prefix.automatic or rules.implied
-    if last is not None and last in LIFETIMES_US:
-        marks.setdefault(len(prefix.blocks), LIFETIMES_US[last])
-    return marks
-
-
-def _held_losses(request: _Request, memory: Memory) -> tuple[int, list[_Loss]]:
-    """End of the longest prefix that the rules let read, and what longer ones lost, and why."""
-    losses: dict[str, _Loss] = {}
-    read = request.usage.cache_read_tokens
-    mark: int | None = None
-    for end in range(len(request.blocks), 0, -1):
-        if end in request.marks:
-            mark = end
-        held = memory.held.get(request.numbers[end - 1])
-        if held is None:
-            continue
-        cause = _cause(request, held, end, mark)
-        if cause == 'provider':
-            return end, list(losses.values())
-        if cause is not None and cause not in losses:
-            tokens, exact = request.size(end, held)
-            path = request.blocks[end - 1].path
-            placed = cause in {'unmarked', 'lookback', 'below_minimum'}
-            losses[cause] = _Loss(
-                cause, tokens - read, _REASONS[cause].format(path), exact, path if placed else None
-            )
-    return 0, list(losses.values())
-
-
-_REASONS = {
-    'ttl_expired': 'the prefix was written, and its time was over',
-    'concurrent': 'the prefix was being written by a call whose answer had not begun',
-    'lookback': 'the prefix up to {} is cached, more than twenty blocks before the next mark',
-    'unmarked': 'the prefix up to {} was sent before, and no mark ends there',
-    'below_minimum': 'the prefix up to {} is shorter than the model caches',
-}
-
-
-def _cause(request: _Request, held: Held, end: int, mark: int | None) -> Cause | None:
-    """Why a prefix that was seen before is not read; `provider` where it should be."""
-    now = request.sent.at_us
-    tokens, _ = request.size(end, held)
-    if not request.cacheable(tokens):
-        return 'below_minimum' if request.minimum is not None and held.tried else None
-    if held.expires_us is None:
-        lately = held.begun_us <= now < held.seen_us + LIFETIMES_US['5m']
-        return 'unmarked' if lately else None
-    if held.begun_us > now:
-        return 'concurrent'
-    if held.expires_us <= now:
-        return 'ttl_expired'
-    if mark is None:
-        return 'unmarked'
-    return 'provider' if mark - end < request.rules.lookback else 'lookback'
-
-
-def _change_losses(request: _Request, memory: Memory) -> Iterator[_Loss]:
-    """What was lost against the latest calls of the same chain."""
-    if not request.marks:
-        return
-    seen: set[str] = set()
-    for chain in request.sent.chain:
-        for past in memory.recent((request.sent.scope, chain)):
-            if past.id not in seen and past.begun_us <= request.sent.at_us:
-                seen.add(past.id)
-                loss = _against(request, past)
-                if loss is not None:
-                    yield loss
-
-
-def _against(request: _Request, past: Past) -> _Loss | None:
-    now = request.sent.at_us
-    written = max((one.end for one in past.writes if one.expires_us > now), default=0)
-    read = request.usage.cache_read_tokens
-    if past.model != request.sent.model:
-        same = min(change.shared(request.blocks, past.blocks), written)
-        if not same or not request.cacheable(request.tokens[same - 1]):
-            return None
-        reason = f'{past.model} holds the prefix, and {request.sent.model} was asked'
-        return _Loss('model', request.tokens[same - 1] - read, reason, earlier=past.id)
-    found = change.change(request.blocks, past.blocks)
-    if found is None:
-        return None
-    stop = found.kept.stop - max(0, found.end - written)
-    if stop <= found.kept.start or not request.cacheable(request.tokens[stop - 1]):
-        return None
-    before = request.tokens[found.at - 1] if found.at else 0
-    start = request.tokens[found.kept.start - 1] if found.kept.start else 0
-    lost = request.tokens[stop - 1] - start - max(0, read - before)
-    return _Loss(
-        _named(found), lost, _WORDS[found.kind].format(found.path), path=found.path,
-        change=found.kind, earlier=past.id,
-    )  # fmt: skip
-
-
-_WORDS = {
-    'edit': '{} changed',
-    'insert': 'something was put in at {}',
-    'remove': '{} was taken out',
-    'reorder': 'from {} on the order changed',
-    'parameters': '{} changed',
-}
-
-
-def _named(found: change.Change) -> Cause:
-    if found.kind == 'reorder':
-        return 'reorder'
-    if found.kind == 'parameters':
-        return 'parameters'
-    return 'tools' if found.path.startswith(PARTS['t']) else 'edit'
-
-
-def _remember(request: _Request, memory: Memory, hit: int) -> None:
+def _remember(request: Request, memory: Memory, hit: int) -> None:
     """Keep what this call leaves in the cache: what it wrote, and what its read refreshed."""
     sent, usage = request.sent, request.usage
     cached = usage.cache_read_tokens + usage.cache_write_tokens

@@ -14,6 +14,7 @@ Parts are `t`ools, `s`ystem and `m`essages. A size leaves out binary content.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Part = Literal['t', 's', 'm']
@@ -97,7 +98,7 @@ def read(items: Sequence[str]) -> Prefix:
         if item.startswith('*'):
             explicit = explicit or item == '*explicit'
             automatic = automatic if item == '*explicit' else item[1:]
-        elif found := _SAID.fullmatch(item):
+        elif item.startswith('!') and (found := _SAID.fullmatch(item)):
             said, said_tokens = found[1], int(found[2]) if found[2] else None
         else:
             blocks.append(_block(item))
@@ -109,6 +110,7 @@ def digests(items: Sequence[str]) -> tuple[str, ...]:
     return tuple(block.digest for block in read(items).blocks if block.part != 'p')
 
 
+@lru_cache(maxsize=65_536)  # A conversation sends its blocks again with each turn.
 def _block(item: str) -> Block:
     found = _ITEM.fullmatch(item)
     if found is None:

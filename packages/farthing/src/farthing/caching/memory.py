@@ -4,7 +4,7 @@ Prefixes are numbers: a hash over the digests of their blocks, so that a request
 by one, and a day of calls fits into memory. What is older than the rules reach is forgotten.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -66,19 +66,25 @@ class Held:
 
 @dataclass(slots=True)
 class Memory:
-    """The prefixes and the latest calls of all chains, oldest first."""
+    """The prefixes and the latest calls of all chains, oldest first.
+
+    Ordered dictionaries, because a plain one looks for its first key past all that were deleted.
+    """
 
     reach_us: int
-    held: dict[int, Held] = field(default_factory=dict)
-    chains: dict[Hashable, deque[Past]] = field(default_factory=dict)
+    held: OrderedDict[int, Held] = field(default_factory=OrderedDict)
+    chains: OrderedDict[Hashable, deque[Past]] = field(default_factory=OrderedDict)
 
     def see(self, prefix: int, *, at_us: int, begun_us: int) -> Held:
         """A prefix that a request begins with; it is now the latest one."""
-        known = self.held.pop(prefix, None) or Held(seen_us=at_us, begun_us=begun_us)
+        known = self.held.get(prefix)
+        if known is None:
+            known = self.held[prefix] = Held(seen_us=at_us, begun_us=begun_us)
+            return known
+        self.held.move_to_end(prefix)
         if known.expires_us is not None and known.expires_us <= at_us:
             known.begun_us = begun_us  # It is gone: whoever comes next waits for this answer.
         known.seen_us = at_us
-        self.held[prefix] = known
         return known
 
     def recent(self, chain: Hashable) -> Iterator[Past]:
@@ -87,17 +93,16 @@ class Memory:
 
     def add(self, chain: Hashable, past: Past) -> None:
         """Remember a call as its chain's last one."""
-        calls = self.chains.pop(chain, None) or deque(maxlen=_RECENT)
-        calls.append(past)
-        self.chains[chain] = calls
+        self.chains.setdefault(chain, deque(maxlen=_RECENT)).append(past)
+        self.chains.move_to_end(chain)
 
     def forget(self, now_us: int) -> None:
         """Forget what is out of reach."""
         since = now_us - self.reach_us
         while self.held and next(iter(self.held.values())).seen_us < since:
-            del self.held[next(iter(self.held))]
+            self.held.popitem(last=False)
         while self.chains and next(iter(self.chains.values()))[-1].at_us < since:
-            del self.chains[next(iter(self.chains))]
+            self.chains.popitem(last=False)
 
 
 def prefixes(scope: Hashable, blocks: Sequence[Block]) -> list[int]:

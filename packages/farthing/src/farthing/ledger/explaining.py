@@ -12,8 +12,9 @@ import orjson
 
 from farthing.caching import fingerprint
 from farthing.caching.causes import Explained
-from farthing.caching.explain import Explainer, Explanation, Sent
+from farthing.caching.explain import Explainer, Explanation
 from farthing.caching.loss import cost_lost
+from farthing.caching.sent import Sent
 from farthing.entry import Decision, Entry
 from farthing.ledger import reporting
 from farthing.ledger.booked import Reader
