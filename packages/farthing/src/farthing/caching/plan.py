@@ -78,7 +78,6 @@ class Plan:
         advice: What the user could order better; nothing is ever reordered.
         sent: Position and lifetime of all marks of the request: ours, the user's own, and the
             breakpoint that OpenAI sets by itself.
-        deepest: Tokens of the longest marked prefix, estimated; 0 where nothing is marked.
         learned: What the memory learns once the request is sent.
     """
 
@@ -91,7 +90,6 @@ class Plan:
     cold: bool = False
     advice: tuple[str, ...] = ()
     sent: tuple[tuple[int, Lifetime], ...] = ()
-    deepest: int = 0
     learned: Learned = field(default_factory=Learned)
 
 
@@ -142,7 +140,6 @@ def plan(
         cold=_cold(found),
         advice=advice(seen),
         sent=tuple(sent),
-        deepest=seen.tokens[sent[-1][0]] if sent else 0,
         learned=lessons(seen, fresh, sent, later=later, task=task),
     )
 
@@ -158,12 +155,12 @@ def usage_lesson(prompt: Prompt, made: Plan, usage: Usage, *, model: str) -> Lea
     """
     chars = sum(block.chars for block in prompt.blocks)
     cached = usage.cache_read_tokens + usage.cache_write_tokens
-    marked = bool(made.marks)
+    missed = 0
+    if made.sent and not cached and chars:
+        marked = sum(block.chars for block in prompt.blocks[: made.sent[-1][0] + 1])
+        missed = usage.input_tokens * marked // chars
     facts = ModelFacts(
-        chars=chars,
-        tokens=usage.input_tokens,
-        uncached=made.deepest if marked and not cached else 0,
-        cached=cached or None,
+        chars=chars, tokens=usage.input_tokens, uncached=missed, cached=cached or None
     )
     return Learned(facts={model: facts})
 
