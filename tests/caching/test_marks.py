@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from farthing import PriceBook
 from farthing.caching.block import SECONDS, prefixes
-from farthing.caching.plan import MOST_MARKS, Mark, Plan, plan
+from farthing.caching.place import MOST_MARKS, Mark
+from farthing.caching.plan import Plan, plan
 from farthing.caching.rates import rates
 from farthing.caching.state import InMemory
 from farthing.wire import anthropic_marks, openai_marks

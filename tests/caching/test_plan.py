@@ -261,3 +261,33 @@ def test_a_read_that_costs_less_pays_back_sooner(reads):
     made = plan(anthropic('Find it. ' * 200), cheap, InMemory(), 0)
 
     assert made.saving >= plan(anthropic('Find it. ' * 200), SONNET, InMemory(), 0).saving
+
+
+def test_a_plain_input_of_the_responses_api_has_a_key_and_no_mark():
+    payload = {'model': 'gpt-5.6-sol', 'instructions': RULES, 'input': 'Who?'}
+    prompt = openai_marks.prompt(payload)
+    memory = InMemory()
+    for at in range(4):
+        made = sent(memory, prompt, 60 * at, SOL)
+        marked = openai_marks.marked(payload, made)
+
+    assert {'prompt_cache_key'} == marked.keys() - payload.keys()
+    assert 'Who?' == marked['input']
+
+
+def test_outputs_of_calls_that_take_no_mark_are_cached_by_the_implicit_one():
+    items = [{'role': 'user', 'content': 'Find it. ' * 200}]
+    memory = InMemory()
+    for turn in range(4):
+        payload = {
+            'model': 'gpt-5.6-sol', 'instructions': RULES, 'input': [*items],
+            'tools': [{'type': 'function', 'name': 'find'}],
+        }  # fmt: skip
+        made = sent(memory, openai_marks.prompt(payload), 20 * turn, SOL)
+        items += [
+            {'type': 'function_call', 'call_id': f'{turn}', 'name': 'find', 'arguments': '{}'},
+            {'type': 'function_call_output', 'call_id': f'{turn}', 'output': 'Found. ' * 100},
+        ]
+
+    assert made.mode is None
+    assert len(openai_marks.prompt(payload).blocks) - 1 == made.sent[-1][0]

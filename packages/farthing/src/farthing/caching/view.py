@@ -26,7 +26,7 @@ class View:
         tokens: Estimated, of the same prefixes.
         known: Those that are remembered.
         least: The shortest prefix that the model caches.
-        end: The last block that takes a mark.
+        end: The last block that a mark can stand on, ours or the provider's.
         root: The end of tools and system; `None` where there are none.
         static: Its last block that takes a mark.
         turn: The end of the request that this one continues; `end` where it repeats it.
@@ -62,9 +62,10 @@ class View:
 
 
 def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes) -> View | None:
-    """The request as the planner sees it; `None` where no block takes a mark."""
-    end = tail(prompt.blocks)
-    if end is None:
+    """The request as the planner sees it; `None` where it has no block to mark."""
+    # OpenAI marks the last message by itself, whatever ends it.
+    end = len(prompt.blocks) - 1 if prompt.family == 'openai' else tail(prompt.blocks)
+    if end is None or end < 0:
         return None
     digests = prefixes(prompt, key=key)
     known = memory.recall(digests)
@@ -74,7 +75,10 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
     roots = sum(block.tier != 'messages' for block in prompt.blocks)
     past = {position: known[digests[position]] for position in positions}
     turn = _turn(past)
-    live, flying = _entries(past, at)
+    tokens = sizes(prompt, per_char(facts))
+    least = shortest(prompt, rates, facts)
+    # What is too short was not cached, whatever was marked before the minimum was known.
+    live, flying = _entries({one: past[one] for one in past if tokens[one] >= least}, at)
     return View(
         prompt=prompt,
         rates=rates,
