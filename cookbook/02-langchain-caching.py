@@ -19,7 +19,7 @@ handler = LedgerCallbackHandler(ledger, tenant='globex')
 plain = ChatAnthropic(model='claude-sonnet-4-6', max_tokens=200)
 
 
-def talk(model, task, rules=lambda: HANDBOOK, mark=None):
+def talk(model, task: str, rules=lambda: HANDBOOK, mark=None) -> None:
     """One conversation: each question is asked with everything that was said before."""
     config = {'callbacks': [handler], 'metadata': {'task': task}}
     said = []

@@ -30,7 +30,7 @@ fixed = Anthropic(
 )
 
 
-def talk(llm, task, rules=lambda: HANDBOOK):
+def talk(llm, task: str, rules=lambda: HANDBOOK) -> None:
     """One conversation: each question is asked with everything that was said before."""
     said = []
     with farthing.attributed(tenant='globex', task=task):

@@ -87,7 +87,7 @@ def sizes(prompt: Prompt, tokens_per_char: float | None = None) -> list[int]:
     """Estimated tokens of the prefix that each block ends."""
     if tokens_per_char is None:
         tokens_per_char = estimate.tokens(26_000, prompt.provider) / 26_000
-    return [int(chars * tokens_per_char) for chars in accumulate(b.chars for b in prompt.blocks)]
+    return [int(chars * tokens_per_char) for chars in accumulate([b.chars for b in prompt.blocks])]
 
 
 def static_end(blocks: Sequence[Block]) -> int | None:

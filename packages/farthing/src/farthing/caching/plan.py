@@ -13,26 +13,25 @@ mark on the last block does what automatic (top-level) caching does and is taken
 so we never switch that on; where the user has, it holds one of the four marks.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from farthing.caching.block import SECONDS, Lifetime, Path, Prompt
+from farthing.caching.block import Lifetime, Prompt
 from farthing.caching.choose import Segment, actions, segments
 from farthing.caching.gaps import Gaps
-from farthing.caching.laws import COLD
 from farthing.caching.learn import News, lessons, news
 from farthing.caching.payback import Action
+from farthing.caching.place import MOST_MARKS, Mark, cold, own_marks, placed, sent_marks
 from farthing.caching.rates import Rates
 from farthing.caching.routing import advice, routing_key
 from farthing.caching.state import Learned, Memory, ModelFacts
-from farthing.caching.view import LOOKBACK, View, view
+from farthing.caching.view import View, view
 from farthing.usage import Usage
 
-MOST_MARKS = 4
-
 Unmarked = Literal[
+    # The driver's own: no module of ours speaks the API.
     'unknown_provider',
     'unknown_model',
     'malformed',
@@ -42,25 +41,6 @@ Unmarked = Literal[
     'no_slot',
     'not_worth_it',
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """One mark to set.
-
-    Attributes:
-        path: Of the block that carries it.
-        position: The block's index.
-        lifetime: For how long.
-        saving: Expected, net of the write's own fee, in 1e-12 USD.
-        reason: Why it is there.
-    """
-
-    path: Path
-    position: int
-    lifetime: Lifetime
-    saving: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +58,6 @@ class Plan:
         advice: What the user could order better; nothing is ever reordered.
         sent: Position and lifetime of all marks of the request: ours, the user's own, and the
             breakpoint that OpenAI sets by itself.
-        deepest: Tokens of the longest marked prefix, estimated; 0 where nothing is marked.
         learned: What the memory learns once the request is sent.
     """
 
@@ -91,7 +70,6 @@ class Plan:
     cold: bool = False
     advice: tuple[str, ...] = ()
     sent: tuple[tuple[int, Lifetime], ...] = ()
-    deepest: int = 0
     learned: Learned = field(default_factory=Learned)
 
 
@@ -128,8 +106,8 @@ def plan(
     if rates.writes:
         found = segments(seen, partial(_counted, memory, fresh), later=later, task=task)
         order = actions(found, seen) if found else ()
-    marks, mode = _placed(seen, found, order)
-    sent = _sent(seen, marks, mode)
+    marks, mode = placed(seen, found, order)
+    sent = sent_marks(seen, marks, mode)
     unmarked, reason = (None, '') if marks else _why(seen)
     openai = prompt.family == 'openai'
     return Plan(
@@ -139,10 +117,9 @@ def plan(
         mode=mode,
         key=routing_key(seen) if openai and 'key' not in prompt.chosen else None,
         saving=sum(mark.saving for mark in marks) + _implicit_saving(seen, found, order),
-        cold=_cold(found),
+        cold=cold(found),
         advice=advice(seen),
         sent=tuple(sent),
-        deepest=seen.tokens[sent[-1][0]] if sent else 0,
         learned=lessons(seen, fresh, sent, later=later, task=task),
     )
 
@@ -158,12 +135,12 @@ def usage_lesson(prompt: Prompt, made: Plan, usage: Usage, *, model: str) -> Lea
     """
     chars = sum(block.chars for block in prompt.blocks)
     cached = usage.cache_read_tokens + usage.cache_write_tokens
-    marked = bool(made.marks)
+    missed = 0
+    if made.sent and not cached and chars:
+        marked = sum(block.chars for block in prompt.blocks[: made.sent[-1][0] + 1])
+        missed = usage.input_tokens * marked // chars
     facts = ModelFacts(
-        chars=chars,
-        tokens=usage.input_tokens,
-        uncached=made.deepest if marked and not cached else 0,
-        cached=cached or None,
+        chars=chars, tokens=usage.input_tokens, uncached=missed, cached=cached or None
     )
     return Learned(facts={model: facts})
 
@@ -171,122 +148,6 @@ def usage_lesson(prompt: Prompt, made: Plan, usage: Usage, *, model: str) -> Lea
 def _counted(memory: Memory, fresh: News, key: str) -> Gaps:
     """A counter with what this request adds."""
     return memory.gaps(key) + fresh.counts[key] if key in fresh.counts else memory.gaps(key)
-
-
-def _placed(
-    seen: View, found: Sequence[Segment], order: Sequence[Action]
-) -> tuple[tuple[Mark, ...], Literal['explicit'] | None]:
-    """The marks, by cache family, and OpenAI's mode."""
-    wanted = _wanted(seen, found, order)
-    if seen.prompt.family == 'anthropic':
-        return _fitted(seen, wanted, MOST_MARKS), None
-    if not seen.rates.writes or seen.tokens[seen.end] < seen.least:
-        return (), None
-    whole = [mark for mark in wanted if mark.position == seen.end]
-    shared = [mark for mark in wanted if mark.position != seen.end]
-    if whole or 'mode' in seen.prompt.chosen:
-        # The implicit breakpoint stands on the last message and holds one of the four.
-        return _fitted(seen, shared, MOST_MARKS - 1), None
-    marks = _fitted(seen, shared, MOST_MARKS) or _free(seen)
-    own = _own(seen.prompt, seen.end)
-    return marks, 'explicit' if marks or own or not _cold(found) else None
-
-
-def _wanted(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> list[Mark]:
-    """All marks that would be good, the most needed first."""
-    written = [(one, life) for one, life in zip(found, order, strict=True) if life is not None]
-    marks = [
-        _mark(seen, one.end, life, one.saving(life), _reason(one, life))
-        for one, life in reversed(written)
-    ]
-    if seen.live is None:
-        return marks
-    read = seen.tokens[seen.live] * (1 - seen.rates.read / seen.rates.input)
-    first = min((one.end for one, _ in written), default=None)
-    if first is None or first - seen.live > LOOKBACK or seen.prompt.family == 'openai':
-        mark = _mark(seen, seen.live, None, read, 'reads what an earlier request wrote')
-        marks.insert(min(1, len(marks)), mark)
-    for position in reversed([at for at in (seen.static, *seen.shared) if at is not None]):
-        prefix = seen.prefix(position)
-        alive = prefix is not None and prefix.expires >= seen.at
-        if position < seen.live and alive and seen.tokens[position] >= seen.least:
-            marks.append(_mark(seen, position, None, 0, 'keeps a shared prefix alive'))
-    return marks
-
-
-def _mark(seen: View, position: int, life: Lifetime | None, saving: float, reason: str) -> Mark:
-    """A mark; without a lifetime, that of the entry which it reads."""
-    prefix = seen.prefix(position)
-    alive = prefix.life_s if prefix is not None else 0
-    shortest = min(seen.rates.writes, key=SECONDS.__getitem__)
-    own = next((name for name in seen.rates.writes if SECONDS[name] == alive), shortest)
-    return Mark(
-        path=seen.prompt.blocks[position].path,
-        position=position,
-        lifetime=life or own,
-        saving=round(saving * seen.rates.input),
-        reason=reason,
-    )
-
-
-def _reason(one: Segment, life: Lifetime) -> str:
-    what = 'the conversation so far' if one.tail else 'a shared prefix'
-    return f'{what}: {one.tokens} tokens that are likely sent again within {life}'
-
-
-def _fitted(seen: View, wanted: Sequence[Mark], most: int) -> tuple[Mark, ...]:
-    """Those for which the user's own marks leave room, with lifetimes that never lengthen."""
-    own = _own(seen.prompt, seen.end)
-    room = most - len(own)
-    fresh = [mark for mark in wanted if mark.position not in own][: max(0, room)]
-    lives: Mapping[int, Lifetime] = {**{mark.position: mark.lifetime for mark in fresh}, **own}
-    marks: list[Mark] = []
-    for mark in sorted(fresh, key=lambda mark: mark.position):
-        after = [life for at, life in lives.items() if at > mark.position]
-        before = [life for at, life in own.items() if at < mark.position]
-        life = max((mark.lifetime, *after), key=SECONDS.__getitem__)
-        life = min((life, *before), key=SECONDS.__getitem__)
-        marks.append(mark if mark.lifetime == life else replace(mark, lifetime=life))
-    return tuple(marks)
-
-
-def _own(prompt: Prompt, end: int) -> dict[int, Lifetime]:
-    """The user's marks; one that the provider sets stands on the last block."""
-    own = {at: block.mark for at, block in enumerate(prompt.blocks) if block.mark is not None}
-    return {**own, end: prompt.automatic} if prompt.automatic is not None else own
-
-
-def _free(seen: View) -> tuple[Mark, ...]:
-    """A mark that is too early to be written, which stops OpenAI's fee for the last message.
-
-    Explicit mode without a mark switches the cache off. That is left for the case that no place
-    is early enough and what was seen, not the default, says that nothing comes back in time.
-    """
-    for position, block in enumerate(seen.prompt.blocks):
-        if block.markable and seen.tokens[position] * 2 <= seen.least:
-            saving = _fee(seen, seen.end)
-            return (_mark(seen, position, '30m', saving, 'nothing is likely sent again'),)
-    return ()
-
-
-def _fee(seen: View, position: int) -> float:
-    """What a write of the prefix would cost beyond its input, in input prices of one token."""
-    dearest = max(seen.rates.writes.values())
-    return seen.tokens[position] * (dearest / seen.rates.input - 1)
-
-
-def _sent(
-    seen: View, marks: Sequence[Mark], mode: Literal['explicit'] | None
-) -> list[tuple[int, Lifetime]]:
-    """All marks of the request: ours, the user's and the provider's own."""
-    sent = _own(seen.prompt, seen.end) | {mark.position: mark.lifetime for mark in marks}
-    if seen.prompt.family == 'openai' and seen.rates.writes and mode is None:
-        sent[seen.end] = '30m'
-    return sorted(sent.items())
-
-
-def _cold(found: Sequence[Segment]) -> bool:
-    return any(one.seen < COLD for one in found)
 
 
 def _implicit_saving(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> int:
@@ -303,6 +164,6 @@ def _why(seen: View) -> tuple[Unmarked, str]:
     if seen.tokens[seen.end] < seen.least:
         short = f'about {seen.tokens[seen.end]} tokens, but the model caches from {seen.least}'
         return 'below_minimum', short
-    if len(_own(seen.prompt, seen.end)) >= MOST_MARKS:
+    if len(own_marks(seen.prompt, seen.end)) >= MOST_MARKS:
         return 'no_slot', f'the request has {MOST_MARKS} marks of its own'
     return 'not_worth_it', 'none of it is likely sent again while it would live'

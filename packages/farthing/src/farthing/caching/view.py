@@ -27,7 +27,7 @@ class View:
         tokens: Estimated, of the same prefixes.
         known: Those that are remembered.
         least: The shortest prefix that the model caches.
-        end: The last block that takes a mark.
+        end: The last block that a mark can stand on, ours or the provider's.
         root: The end of tools and system; `None` where there are none.
         static: Its last block that takes a mark.
         turn: The end of the request that this one continues; `end` where it repeats it.
@@ -63,21 +63,26 @@ class View:
 
 
 def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes) -> View | None:
-    """The request as the planner sees it; `None` where no block takes a mark."""
-    end = tail(prompt.blocks)
-    if end is None:
+    """The request as the planner sees it; `None` where it has no block to mark."""
+    # OpenAI marks the last message by itself, whatever ends it.
+    end = len(prompt.blocks) - 1 if prompt.family == 'openai' else tail(prompt.blocks)
+    if end is None or end < 0:
         return None
     digests = prefixes(prompt, key=key)
     known = memory.recall(digests)
     facts = memory.facts(rates.model)
     positions = [at for at, digest in enumerate(digests) if digest in known]
-    deepest = positions[-1] if positions else None
     static = static_end(prompt.blocks)
     roots = sum(block.tier != 'messages' for block in prompt.blocks)
-    turn = _turn(digests, known, deepest)
+    past = {position: known[digests[position]] for position in positions}
+    turn = _turn(past)
+    tokens = sizes(prompt, per_char(facts))
+    least = shortest(prompt, rates, facts)
+    # What is too short was not cached, whatever was marked before the minimum was known.
     # A conversation that goes on holds the answer to its last request, so that one has begun.
-    answered = -inf if turn in {None, end} else known[digests[turn or 0]].at
-    live, flying = _entries(digests, known, at, answered)
+    answered = -inf if turn is None or turn == end else past[turn].at
+    stored = {one: past[one] for one in past if tokens[one] >= least}
+    live, flying = _entries(stored, at, answered)
     return View(
         prompt=prompt,
         rates=rates,
@@ -90,7 +95,7 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
         root=roots - 1 if roots else None,
         static=static,
         turn=turn,
-        shared=_shared(prompt, digests, known, deepest, static, turn, end),
+        shared=_shared(prompt, past, turn, static, end),
         live=live,
         flying=flying,
     )
@@ -114,53 +119,37 @@ def shortest(prompt: Prompt, rates: Rates, facts: ModelFacts) -> int:
 _ENOUGH_TOKENS = 2_000
 
 
-def _turn(
-    digests: Sequence[bytes], known: Mapping[bytes, Prefix], deepest: int | None
-) -> int | None:
+def _turn(past: Mapping[int, Prefix]) -> int | None:
     """Where the request that this one continues ended: the deepest prefix known, if it is such."""
-    if deepest is None or known[digests[deepest]].kind != 'tail':
-        return None
-    return deepest
+    deepest = max(past, default=None)
+    return deepest if deepest is not None and past[deepest].kind == 'tail' else None
 
 
 def _shared(
-    prompt: Prompt,
-    digests: Sequence[bytes],
-    known: Mapping[bytes, Prefix],
-    deepest: int | None,
-    static: int | None,
-    turn: int | None,
-    end: int,
+    prompt: Prompt, past: Mapping[int, Prefix], turn: int | None, static: int | None, end: int
 ) -> tuple[int, ...]:
     """Where conversations part: found before, or now, where what is known ends within a request."""
-    found = {at for at, digest in enumerate(digests) if _parts(known.get(digest))}
-    if deepest is not None and turn is None and deepest < end:
-        found |= {
-            next((at for at in range(deepest, -1, -1) if prompt.blocks[at].markable), deepest)
-        }
-    return tuple(
-        at for at in sorted(found) if at != static and at < end and prompt.blocks[at].markable
-    )[-2:]
-
-
-def _parts(prefix: Prefix | None) -> bool:
-    return prefix is not None and prefix.kind == 'shared'
+    found = {at for at, prefix in past.items() if prefix.kind == 'shared'}
+    deepest = max(past, default=None)
+    if deepest is not None and turn is None:
+        found |= {next((at for at in range(deepest, -1, -1) if prompt.blocks[at].markable), end)}
+    return tuple(at for at in sorted(found - {static}) if at < end and prompt.blocks[at].markable)[
+        -2:
+    ]
 
 
 def _entries(
-    digests: Sequence[bytes], known: Mapping[bytes, Prefix], now: float, answered: float
+    past: Mapping[int, Prefix], now: float, answered: float
 ) -> tuple[int | None, int | None]:
-    """The longest prefix that can be read, and the longest longer one whose write is under way.
+    """The longest prefix that can be read, and a longer one whose write is under way.
 
     What was written up to `answered` can be read, however little time has passed.
     """
-    live = flying = None
-    for at, digest in enumerate(digests):
-        prefix = known.get(digest)
-        if prefix is None or now > prefix.expires:
-            continue
-        if now - prefix.written >= FIRST_TOKEN_S or prefix.written <= answered:
-            live = at
-        else:
-            flying = at
-    return live, flying if flying is not None and (live is None or flying > live) else None
+    alive = {at: prefix for at, prefix in past.items() if now <= prefix.expires}
+    flying = {
+        at
+        for at, prefix in alive.items()
+        if answered < prefix.written and now - prefix.written < FIRST_TOKEN_S
+    }
+    live = max(alive.keys() - flying, default=None)
+    return live, max((at for at in flying if live is None or at > live), default=None)

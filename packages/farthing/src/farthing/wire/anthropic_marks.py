@@ -39,7 +39,12 @@ _BEFORE_SYSTEM = ('speed',)
 
 def prompt(payload: Words, *, provider: str = 'anthropic', model: str | None = None) -> Prompt:
     """The payload as a prompt cache sees it; what cannot be read is told in `malformed`."""
-    fault = _fault(payload)
+    fault, blocks = _fault(payload), tuple[Block, ...]()
+    if fault is None:
+        try:
+            blocks = tuple(_blocks(payload))
+        except TypeError as error:
+            fault = f'the payload is no JSON: {error}'
     choice = payload.get('tool_choice')
     forced = isinstance(choice, dict) and choice.get('type') in {'tool', 'any', 'none'}
     messages = payload.get('messages')
@@ -47,7 +52,7 @@ def prompt(payload: Words, *, provider: str = 'anthropic', model: str | None = N
         family='anthropic',
         provider=provider,
         model=model or text(payload, 'model') or 'unknown',
-        blocks=() if fault else tuple(_blocks(payload)),
+        blocks=blocks,
         automatic=_life(payload),
         agent=bool(payload.get('tools')) and not forced,
         answered=not fault and any(one.get('role') == 'assistant' for one in messages or ()),
@@ -77,13 +82,14 @@ def stripped(payload: Words) -> dict[str, Any]:
 
 
 def _without(block: Any) -> Any:
-    if not isinstance(block, dict):
+    if type(block) is not dict:
         return block
     content = block.get('content')
-    kept = {key: value for key, value in block.items() if key != _FOREIGN}
-    if isinstance(content, list):
-        kept['content'] = [_without(one) for one in content]
-    return kept
+    if type(content) is list:
+        block = {**block, 'content': [_without(one) for one in content]}
+    if _FOREIGN in block:
+        return {key: value for key, value in block.items() if key != _FOREIGN}
+    return block
 
 
 def _fault(payload: Words) -> str | None:
@@ -96,10 +102,6 @@ def _fault(payload: Words) -> str | None:
             return f'`{name}` is {type(value).__name__}: expected a list of objects'
     if not isinstance(payload.get('system'), str | list | None):
         return '`system` is neither text nor a list of blocks'
-    try:
-        orjson.dumps(payload)
-    except TypeError as error:
-        return f'the payload is no JSON: {error}'
     return None
 
 
@@ -123,6 +125,14 @@ def _blocks(payload: Words) -> Iterator[Block]:
 def _content(path: Path, tier: Tier, role: str, content: Any, params: bytes) -> Iterator[Block]:
     """The blocks of a system prompt or of one message."""
     free = tier == 'system' or role != 'system'
+    if type(content) is str:
+        # Most messages of a long history: the same bytes as those of one text block.
+        data = orjson.dumps({'text': content, 'type': 'text'})
+        digest = _digest(params + role.encode() + data)
+        yield Block(
+            (*path, 0), tier, digest, len(content), free and not content.isspace() and content != ''
+        )
+        return
     for at, one in enumerate(content if isinstance(content, list) else (content,)):
         if one is None:
             continue

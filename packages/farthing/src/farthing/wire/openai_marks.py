@@ -29,23 +29,28 @@ _PARTS = frozenset(
     }
 )  # fmt: skip
 _MEDIA_CHARS = 4_000
-_PLAIN = frozenset({'role', 'content', 'id', 'status'})
+_PLAIN = frozenset({'role', 'content', 'id', 'status', _FOREIGN})
 
 
 def prompt(payload: Words, *, provider: str = 'openai', model: str | None = None) -> Prompt:
     """The payload as a prompt cache sees it; what cannot be read is told in `malformed`."""
-    fault = _fault(payload)
+    fault, blocks = _fault(payload), tuple[Block, ...]()
+    if fault is None:
+        try:
+            blocks = tuple(_blocks(payload))
+        except TypeError as error:
+            fault = f'the payload is no JSON: {error}'
     choice = payload.get('tool_choice')
-    forced = isinstance(choice, Mapping) or choice in {'required', 'none'}
+    forced = isinstance(choice, dict) or choice in {'required', 'none'}
     options = payload.get('prompt_cache_options')
     chosen = {'key'} if payload.get('prompt_cache_key') is not None else set()
-    if isinstance(options, Mapping) and 'mode' in options:
+    if isinstance(options, dict) and 'mode' in options:
         chosen.add('mode')
     return Prompt(
         family='openai',
         provider=provider,
         model=model or text(payload, 'model') or 'unknown',
-        blocks=() if fault else tuple(_blocks(payload)),
+        blocks=blocks,
         chosen=frozenset(chosen),
         agent=bool(payload.get('tools')) and not forced,
         answered=not fault and any(_answer(one) for one in _messages(payload)),
@@ -76,16 +81,17 @@ def stripped(payload: Words) -> dict[str, Any]:
 
 
 def _without(value: Any) -> Any:
-    """The value itself where it holds no foreign mark on an object of a message, part or tool."""
-    if isinstance(value, list):
+    """The value itself where it holds no foreign mark on a message, a part or a tool."""
+    if type(value) is list:
         return [_without(one) for one in value]
-    if not isinstance(value, Mapping):
+    if type(value) is not dict:
         return value
     content = value.get('content')
-    kept = {key: one for key, one in value.items() if key != _FOREIGN}
-    if isinstance(content, list):
-        kept['content'] = [_without(one) for one in content]
-    return kept
+    if type(content) is list:
+        value = {**value, 'content': [_without(one) for one in content]}
+    if _FOREIGN in value:
+        return {key: one for key, one in value.items() if key != _FOREIGN}
+    return value
 
 
 def _fault(payload: Words) -> str | None:
@@ -93,18 +99,14 @@ def _fault(payload: Words) -> str | None:
     name = 'messages' if 'messages' in payload else 'input'
     value = payload.get(name)
     if not isinstance(value, str) and not (
-        isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+        isinstance(value, list) and all(isinstance(one, dict) for one in value)
     ):
         return f'`{name}` is {type(value).__name__}: expected a list of objects'
     tools = payload.get('tools')
     if tools is not None and not (
-        isinstance(tools, list) and all(isinstance(one, Mapping) for one in tools)
+        isinstance(tools, list) and all(isinstance(one, dict) for one in tools)
     ):
         return f'`tools` is {type(tools).__name__}: expected a list of objects'
-    try:
-        orjson.dumps(payload)
-    except TypeError as error:
-        return f'the payload is no JSON: {error}'
     return None
 
 
@@ -137,31 +139,33 @@ def _blocks(payload: Words) -> Iterator[Block]:
 def _message(path: Path, tier: Tier, role: str, message: Words) -> Iterator[Block]:
     """A message's parts, then what else it says, such as calls."""
     content = message.get('content')
-    plain = isinstance(content, str)
     # Plain text at the top of a request is no message that could hold a part.
-    listed = len(path) > 1 and 'output' not in message
-    for at, one in enumerate(content if isinstance(content, list) else (content,)):
-        if one is None:
+    listed = len(path) > 1 and role != 'assistant' and 'output' not in message
+    if type(content) is str:
+        # Most messages of a long history: the same bytes as those of one text part.
+        digest = _digest(_bytes(role, {'text': content}))
+        yield Block((*path, 0), tier, digest, len(content), listed and content != '')
+        content = ()
+    for at, part in enumerate(content if isinstance(content, list | tuple) else (content,)):
+        if part is None:
             continue
-        part = {'text': one} if isinstance(one, str) else one
-        said = part.get('text') if isinstance(part, Mapping) else None
-        takes = (
-            listed
-            and role != 'assistant'
-            and (bool(said) if plain or said is not None else _is_part(part))
+        said = part.get('text') if isinstance(part, dict) else None
+        yield Block(
+            (*path, at),
+            tier,
+            _digest(_bytes(role, _bare(part))),
+            len(said) if isinstance(said, str) else _part_chars(part),
+            listed and _is_part(part) and said != '',
+            '30m' if isinstance(part, dict) and _MARK in part else None,
         )
-        data = _bytes(role, _bare(part))
-        chars = len(said) if isinstance(said, str) else _part_chars(part)
-        mark = '30m' if isinstance(part, Mapping) and _MARK in part else None
-        yield Block((*path, at), tier, _digest(data), chars, takes, mark)  # type: ignore[arg-type]
-    extra = {key: message[key] for key in message if key not in _PLAIN and key != _FOREIGN}
+    extra = {key: message[key] for key in message.keys() - _PLAIN}
     if extra:
         data = _bytes(role, extra)
         yield Block(path[:-1], tier, _digest(data), chars_of(extra), markable=False)
 
 
 def _is_part(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.get('type') in _PARTS
+    return isinstance(part, dict) and part.get('type') in _PARTS
 
 
 def _part_chars(part: Any) -> int:
@@ -170,7 +174,7 @@ def _part_chars(part: Any) -> int:
 
 def _bare(part: Any) -> Any:
     """A part without marks; text is the same however it is wrapped."""
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
         return part
     kept = {key: value for key, value in part.items() if key not in {_MARK, _FOREIGN}}
     if isinstance(kept.get('text'), str):
