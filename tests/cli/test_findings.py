@@ -43,6 +43,14 @@ def test_a_tenant_at_ten_times_the_median_of_its_peers_is_found() -> None:
     assert '10 times the median of its 3 peers' in found.evidence
 
 
+def test_places_and_marks_do_not_hide_a_loop() -> None:
+    turns = ['aam0.9', *(f'{digest}m{n}.9' for n, digest in enumerate(['bb', 'cc'] * 3, 1))]
+
+    [found] = loops(booked(entry(1, prefix=(*turns[:-1], turns[-1] + '*5m', 'ddpthinking'))))
+
+    assert 'loop' == found.kind
+
+
 def test_two_tenants_have_no_median_to_stand_out_from() -> None:
     assert [] == dear_tenants(booked(costing(1, 'acme', '0.10'), costing(2, 'globex', '9')))
 
