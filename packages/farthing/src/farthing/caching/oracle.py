@@ -11,8 +11,9 @@ of the order of lifetimes: no policy can cost less, and one may be unable to cos
 A request that is shorter than the minimum is paid plainly.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from farthing.caching.block import SECONDS, Lifetime
 from farthing.caching.machine import Request
@@ -21,8 +22,24 @@ from farthing.caching.view import FIRST_TOKEN_S
 _LONGEST_S = max(SECONDS.values())
 _SWEEP = 4_096
 
-Sum = tuple[int, int]
-"""Cost in 1e-12 USD a token: of all requests, and of those after the warm-up."""
+
+class Least(NamedTuple):
+    """The cheapest way; of one block, everything is for one of its tokens.
+
+    Attributes:
+        cost: Of all requests in 1e-12 USD.
+        scored_cost: Of those after the warm-up.
+        read_tokens: Read from the cache.
+        write_tokens: Written to it.
+    """
+
+    cost: int = 0
+    scored_cost: int = 0
+    read_tokens: int = 0
+    write_tokens: int = 0
+
+
+_NOTHING = Least()
 
 
 @dataclass(slots=True)
@@ -38,8 +55,8 @@ class _Block:
 
     tokens: int
     at: float
-    dead: Sum = (0, 0)
-    alive: dict[Lifetime, tuple[Sum, float]] = field(default_factory=dict)
+    dead: Least = _NOTHING
+    alive: dict[Lifetime, tuple[Least, float]] = field(default_factory=dict)
 
     def settle(self, at: float) -> None:
         """Let die what does not live until `at`."""
@@ -57,13 +74,14 @@ class _Block:
             }
             self.dead = _plus(self.dead, plain, scored)
             return
-        alive: dict[Lifetime, tuple[Sum, float]] = {}
+        alive: dict[Lifetime, tuple[Least, float]] = {}
         for life, write in rates.writes.items():
-            written = (_plus(self.dead, write, scored), request.at)
+            written = (_plus(self.dead, write, scored, written=1), request.at)
             if life in self.alive:
                 way, since = self.alive[life]
                 flying = request.at - since < FIRST_TOKEN_S
-                kept = (_plus(way, plain if flying else rates.read, scored), since)
+                price = plain if flying else rates.read
+                kept = (_plus(way, price, scored, read=not flying), since)
                 alive[life] = min(kept, written, key=_cost)
             else:
                 alive[life] = written
@@ -72,11 +90,11 @@ class _Block:
 
 
 class Oracle:
-    """Takes requests in order of time; `cost` says what they could have cost."""
+    """Takes requests in order of time; `least` says what they could have cost."""
 
     def __init__(self) -> None:
         self._blocks: dict[bytes, _Block] = {}
-        self._ended: Sum = (0, 0)
+        self._ended = Least()
         self._sweep_at = _SWEEP
 
     def send(self, request: Request, *, scored: bool) -> None:
@@ -92,8 +110,8 @@ class Oracle:
         if len(self._blocks) >= self._sweep_at:
             self._forget(request.at)
 
-    def cost(self) -> Sum:
-        """The least cost so far in 1e-12 USD: of all requests, and of those after the warm-up."""
+    def least(self) -> Least:
+        """The cheapest way through all requests so far."""
         return _total(self._ended, (_least(block) for block in self._blocks.values()))
 
     def _forget(self, now: float) -> None:
@@ -102,21 +120,19 @@ class Oracle:
         self._sweep_at = max(_SWEEP, 2 * len(self._blocks))
 
 
-def _plus(way: Sum, price: int, scored: bool) -> Sum:  # noqa: FBT001 - called for every block
-    return way[0] + price, way[1] + price * scored
+def _plus(way: Least, price: int, scored: bool, *, read: int = 0, written: int = 0) -> Least:  # noqa: FBT001 - called for every block
+    cost, scored_cost, reads, writes = way
+    return Least(cost + price, scored_cost + price * scored, reads + read, writes + written)
 
 
-def _cost(way: tuple[Sum, float]) -> Sum:
+def _cost(way: tuple[Least, float]) -> Least:
     return way[0]
 
 
-def _least(block: _Block) -> Sum:
-    every, scored = min(block.dead, *(way for way, _ in block.alive.values()))
-    return every * block.tokens, scored * block.tokens
+def _least(block: _Block) -> Least:
+    best = min(block.dead, *(way for way, _ in block.alive.values()))
+    return Least(*(count * block.tokens for count in best))
 
 
-def _total(start: Sum, ways: Iterator[Sum]) -> Sum:
-    every, scored = start
-    for one, other in ways:
-        every, scored = every + one, scored + other
-    return every, scored
+def _total(start: Least, ways: Iterable[Least]) -> Least:
+    return Least(*map(sum, zip(start, *ways, strict=True)))

@@ -43,7 +43,7 @@ class Score:
     Attributes:
         policy: Its name.
         cost: Of all input in 1e-12 USD.
-        read_tokens: Read from the cache; `None` for the oracle, which counts no tokens.
+        read_tokens: Read from the cache.
         write_tokens: Written to it.
         scored_cost: Of the requests after the warm-up.
         score: Of the same: the share of the oracle's saving; `None` where it saves nothing.
@@ -52,8 +52,8 @@ class Score:
 
     policy: str
     cost: int
-    read_tokens: int | None
-    write_tokens: int | None
+    read_tokens: int
+    write_tokens: int
     scored_cost: int
     score: Fraction | None = None
     score_all: Fraction | None = None
@@ -115,7 +115,7 @@ def simulate(read: Callable[[], Iterable[Sent]], *, warmup: int = 30) -> list[Sc
         if one.rates.writes:
             marks = _planned(one, knowing)
             policies['informed'].take(as_request(one), marks, scored=number >= warmup)
-    every, after = oracle.cost()
+    least = oracle.least()
     found = [
         Score(
             policy=name,
@@ -128,10 +128,10 @@ def simulate(read: Callable[[], Iterable[Sent]], *, warmup: int = 30) -> list[Sc
     ]
     best = Score(
         policy='oracle',
-        cost=every + shared.cost,
-        read_tokens=None,
-        write_tokens=None,
-        scored_cost=after + shared.scored,
+        cost=least.cost + shared.cost,
+        read_tokens=least.read_tokens + shared.read,
+        write_tokens=least.write_tokens,
+        scored_cost=least.scored_cost + shared.scored,
     )
     return [_scored(one, found[0], best) for one in (*found, best)]
 
