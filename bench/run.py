@@ -22,6 +22,7 @@ TABLES = (
     'reporting',
     'caching_plan',
     'caching_score',
+    'caching_real',
 )
 MISSED = 1
 
