@@ -90,10 +90,16 @@ def sizes(prompt: Prompt, tokens_per_char: float | None = None) -> list[int]:
     return [int(chars * tokens_per_char) for chars in accumulate([b.chars for b in prompt.blocks])]
 
 
+def root(blocks: Sequence[Block]) -> int | None:
+    """Index of the last block of tools and system; `None` where there are none."""
+    first = next((at for at, block in enumerate(blocks) if block.tier == 'messages'), len(blocks))
+    return first - 1 if first else None
+
+
 def static_end(blocks: Sequence[Block]) -> int | None:
     """Index of the last block of tools and system that takes a mark; `None` where none does."""
-    static = [at for at, block in enumerate(blocks) if block.tier != 'messages' and block.markable]
-    return static[-1] if static else None
+    last = root(blocks)
+    return None if last is None else tail(blocks[: last + 1])
 
 
 def tail(blocks: Sequence[Block]) -> int | None:

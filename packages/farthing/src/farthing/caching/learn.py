@@ -69,9 +69,8 @@ def lessons(
         task: As in the plan.
     """
     prefixes = dict(found.waits)
-    for digest in seen.digests[: seen.end]:
-        if digest not in seen.known:
-            prefixes[digest] = Prefix(at=seen.at)
+    new = Prefix(at=seen.at)
+    prefixes |= {one: new for one in seen.digests[: seen.end] if one not in seen.known}
     for position in _passed(seen):
         laws = shared_keys(seen, position, later=seen.prefix(position) is not None)
         prefixes[seen.digests[position]] = _visited(seen, position, 'shared', laws)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from farthing.caching.block import Prompt, prefixes, sizes, static_end, tail
+from farthing.caching.block import Prompt, prefixes, root, sizes, static_end, tail
 from farthing.caching.minimum import minimum
 from farthing.caching.rates import Rates
 from farthing.caching.state import Memory, ModelFacts, Prefix
@@ -71,10 +71,8 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
     digests = prefixes(prompt, key=key)
     known = memory.recall(digests)
     facts = memory.facts(rates.model)
-    positions = [at for at, digest in enumerate(digests) if digest in known]
     static = static_end(prompt.blocks)
-    roots = sum(block.tier != 'messages' for block in prompt.blocks)
-    past = {position: known[digests[position]] for position in positions}
+    past = {one: known[digest] for one, digest in enumerate(digests) if digest in known}
     turn = _turn(past)
     tokens = sizes(prompt, per_char(facts))
     least = shortest(prompt, rates, facts)
@@ -92,7 +90,7 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
         known=known,
         least=shortest(prompt, rates, facts),
         end=end,
-        root=roots - 1 if roots else None,
+        root=root(prompt.blocks),
         static=static,
         turn=turn,
         shared=_shared(prompt, past, turn, static, end),
