@@ -14,6 +14,9 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from tests.annotator import KEY, MARK, Marking, marks, plain
 
+from farthing import Ledger
+from farthing.meter.shared import meter
+from farthing.run.annotator import Annotator
 from langchain_farthing import CacheAnnotator, CacheAnnotatorMiddleware, cached
 
 RULES = 'Be kind.'
@@ -225,3 +228,16 @@ def test_a_users_own_marks_stay_in_an_agent(claude, wire, marking) -> None:
     for body in wire.bodies:
         assert mark == body['system'][0]['cache_control']
         assert 4 >= len(marks(body))
+
+
+def test_a_chain_whose_model_nobody_names_is_marked_all_the_same(claude, wire, tmp_path) -> None:
+    rules = ' '.join(f'Rule {n}: parcels of kind {n} are refunded.' for n in range(900))
+    prompt = ChatPromptTemplate([('system', rules), ('user', '{question}')])
+    now = iter(range(1_800_000_000, 1_900_000_000, 20))
+    with Ledger.open(tmp_path / 'farthing.db') as ledger:
+        annotator = Annotator(meter(ledger), now=lambda: next(now))
+        chain = prompt | CacheAnnotator(annotator=annotator) | claude()
+        for question in ('Where?', 'When?', 'How?'):
+            chain.invoke({'question': question})
+
+    assert ['/system/0'] == marks(wire.bodies[-1])

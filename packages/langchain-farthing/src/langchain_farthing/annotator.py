@@ -32,7 +32,7 @@ class CacheAnnotator(Runnable[LanguageModelInput, list[BaseMessage]]):
     Args:
         ledger: Where it learns which caching pays; as for `cached`.
         model: The model behind it, or its name: prices and the shortest prefix that it caches
-            depend on it.
+            depend on it. Without it, one is reckoned with that caches long prefixes only.
         annotator: Decides instead of the one that learns in the ledger.
 
     Raises:

@@ -34,6 +34,8 @@ from farthing.wire.prompt import shape_of
 LEVER = 'caching'
 POLICY = 'planner'
 VERSION = '1'
+SOME_CLAUDE = 'claude-haiku-4-5'
+"""Reckoned with where nobody says which model is asked: it caches from the longest minimum on."""
 _log = logging.getLogger('farthing')
 _annotators: dict[int, 'Annotator'] = {}
 _lock = threading.Lock()
@@ -96,6 +98,8 @@ class Annotator:
             threading.Thread(target=self._refresh, daemon=True, name='farthing-memory').start()
         now_s = self._now()
         prompt = marking.prompt(payload, provider=provider, model=model)
+        if not prompt.model and prompt.family == 'anthropic':
+            prompt = replace(prompt, model=SOME_CLAUDE)
         known = self._rates_of(prompt, now_s)
         with self._planning:
             made = plan(
