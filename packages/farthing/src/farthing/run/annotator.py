@@ -97,9 +97,9 @@ class Annotator:
         if self._memory.stale:
             threading.Thread(target=self._refresh, daemon=True, name='farthing-memory').start()
         now_s = self._now()
+        if model is None and 'model' not in payload and provider == 'anthropic':
+            model = SOME_CLAUDE
         prompt = marking.prompt(payload, provider=provider, model=model)
-        if not prompt.model and prompt.family == 'anthropic':
-            prompt = replace(prompt, model=SOME_CLAUDE)
         known = self._rates_of(prompt, now_s)
         with self._planning:
             made = plan(
