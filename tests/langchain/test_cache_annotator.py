@@ -216,7 +216,7 @@ def test_other_middleware_is_kept_company(last, claude, wire, marking) -> None:
 
 
 def test_a_users_own_marks_stay_in_an_agent(claude, wire, marking) -> None:
-    mark = {'type': 'ephemeral', 'ttl': '1h'}
+    mark = {'type': 'ephemeral', 'ttl': '5m'}
     one = create_agent(
         claude(),
         [look_up],
