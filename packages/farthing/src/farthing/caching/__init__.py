@@ -1,1 +1,1 @@
-"""Prompt caching: which prefixes a provider can cache at all."""
+"""Prompt caching: what a provider can cache, and where and for how long marks pay back."""

@@ -1,11 +1,11 @@
 """The caching planner: where to mark a request, for how long, what it saves and why.
 
-    seen = wire.marking.MARKINGS['anthropic_messages']
-    prompt = seen.prompt(payload, provider='anthropic', model=None)
+    marking = wire.marking.MARKINGS['anthropic_messages']
+    prompt = marking.prompt(payload, provider='anthropic', model=None)
     made = plan(prompt, rates(book, 'anthropic', prompt.model, now), memory, now.timestamp())
-    payload = seen.marked(payload, made)     # a copy; the caller's payload is never touched
+    payload = marking.marked(payload, made)     # a copy; the caller's payload is never touched
     memory.learn(made.learned)               # once it is sent
-    memory.learn(usage_lesson(prompt, made, usage))   # once its usage is known
+    memory.learn(usage_lesson(prompt, made, usage, model=rates.model))   # once it is answered
 
 Planning is pure: it reads the memory and changes nothing. It never raises for what a payload
 holds; a request that cannot be planned goes out as it is, and `unmarked` says why. An explicit

@@ -28,7 +28,6 @@ Words = Mapping[str, Any]
 _MARK = 'cache_control'
 _FOREIGN = 'prompt_cache_breakpoint'
 _THINKING = frozenset({'thinking', 'redacted_thinking'})
-_LIVES: Mapping[object, Lifetime] = {'5m': '5m', '1h': '1h', None: '5m'}
 # Prose cannot tell how many tokens these are; Anthropic bills a full-size image as about 1,600.
 _MEDIA = frozenset({'image', 'document'})
 _MEDIA_CHARS = 4_000
@@ -46,7 +45,7 @@ def prompt(payload: Words, *, provider: str = 'anthropic', model: str | None = N
         except TypeError as error:
             fault = f'the payload is no JSON: {error}'
     choice = payload.get('tool_choice')
-    forced = isinstance(choice, dict) and choice.get('type') in {'tool', 'any', 'none'}
+    forced = isinstance(choice, dict) and str(choice.get('type')) in {'tool', 'any', 'none'}
     messages = payload.get('messages')
     return Prompt(
         family='anthropic',
@@ -164,7 +163,9 @@ def _takes_mark(block: Words) -> bool:
 
 def _life(words: Words) -> Lifetime | None:
     mark = words.get(_MARK)
-    return _LIVES.get(mark.get('ttl'), '5m') if isinstance(mark, dict) else None
+    if not isinstance(mark, dict):
+        return None
+    return '1h' if mark.get('ttl') == '1h' else '5m'
 
 
 def _params(payload: Words, names: tuple[str, ...]) -> bytes:

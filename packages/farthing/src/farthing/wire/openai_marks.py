@@ -41,7 +41,7 @@ def prompt(payload: Words, *, provider: str = 'openai', model: str | None = None
         except TypeError as error:
             fault = f'the payload is no JSON: {error}'
     choice = payload.get('tool_choice')
-    forced = isinstance(choice, dict) or choice in {'required', 'none'}
+    forced = isinstance(choice, dict) or str(choice) in {'required', 'none'}
     options = payload.get('prompt_cache_options')
     chosen = {'key'} if payload.get('prompt_cache_key') is not None else set()
     if isinstance(options, dict) and 'mode' in options:
