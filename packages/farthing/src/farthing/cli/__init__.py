@@ -28,6 +28,7 @@ _VERBS: Mapping[str, str] = MappingProxyType(
         'entries': 'The latest entries of the ledger, one a line.',
         'findings': 'Where money leaks: dear tenants, loops, idle caches, unpriced models.',
         'price': 'The price of a usage object, or of a file of them.',
+        'context': 'What context policies would have cost, and what retrieval finds.',
         'prices': 'Show and check the price book, compare it.',
         'reprice': 'Price stored calls again by the book of today; both figures are kept.',
         'verify': 'Check that the ledger is whole and its sums are right.',

@@ -1,0 +1,122 @@
+"""A summary in place of the oldest turns, asked for when it pays and never made here.
+
+A step asks by setting `State.asked`. Whoever calls models makes the summary after the answer, while
+the old view serves, and says so with `summarised` or `failed`; nothing is dropped before that.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from farthing.context.plan import seen
+from farthing.context.rates import Rates
+from farthing.context.values import History, Request, Setting, State, Step, Summary
+from farthing.context.window import check_turns, is_due, keep_start, trimmed
+
+INSTRUCTION_TOKENS = 150
+"""About what the request for a summary adds to what it is of."""
+_FIRST_WAIT = timedelta(seconds=30)
+_MOST_DOUBLINGS = 7  # about an hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodicSummary:
+    """Replaces the oldest turns by a summary that takes up the one before it.
+
+    Attributes:
+        keep_turns: Full turns that always stay as they were, besides the one in progress.
+        every: Turns that pile up between two summaries; `auto` takes the cheapest number by the
+            rates, the growth that the session has shown, and what a summary costs.
+        summary_tokens: About how long a summary is.
+        rates: Of the model that makes them; `None` is the session's own.
+
+    Raises:
+        ContextError: A number is too small.
+    """
+
+    keep_turns: int = 6
+    every: int | Literal['auto'] = 'auto'
+    summary_tokens: int = 400
+    rates: Rates | None = None
+
+    def __post_init__(self) -> None:
+        check_turns(self.keep_turns, self.every)
+
+    def step(self, history: History, state: State, setting: Setting) -> Step:
+        """Take a summary that is ready; else ask for one, if enough has piled up."""
+        if state.ready is not None:
+            taken = replace(trimmed(state, state.ready.until), summary=state.ready)
+            return Step(state=taken, reason=f'kept {self.keep_turns} turns and a summary')
+        start = keep_start(history, self.keep_turns)
+        waits = state.retry_at is not None and setting.now < state.retry_at
+        if start <= state.cut or state.asked is not None or waits:
+            return Step(state=state)
+        request = self._request(history, state, setting, start)
+        due = is_due(
+            self.every,
+            history,
+            state,
+            setting,
+            start,
+            added_tokens=self.summary_tokens,
+            fixed_cost=request.cost,
+        )
+        return Step(state=replace(state, asked=request) if due else state)
+
+    def _request(self, history: History, state: State, setting: Setting, start: int) -> Request:
+        begin = max(state.cut, history.turns[0].start)
+        old = state.summary.tokens if state.summary else 0
+        prompt = INSTRUCTION_TOKENS + old + history.tokens(begin, start)
+        # The session's own model has read all of it already, if its cache is warm.
+        own, cheap = setting.rates, self.rates or setting.rates
+        again = seen(history, state).tokens
+        shared = again * own.read + INSTRUCTION_TOKENS * own.input + self.summary_tokens * own.output
+        apart = prompt * cheap.input + self.summary_tokens * cheap.output
+        return Request(
+            start=begin,
+            stop=start,
+            anchor=history.anchor(start),
+            previous=state.summary,
+            tokens=self.summary_tokens,
+            shares_prefix=shared < apart,
+            cost=min(shared, apart),
+        )
+
+
+def summarised(
+    state: State,
+    request: Request,
+    *,
+    digest: str,
+    tokens: int | None = None,
+    cost: int | None = None,
+) -> State:
+    """The state once a summary has been made; unchanged if it was asked for by another state.
+
+    Args:
+        state: As it is now, which may be later than the request.
+        request: What was asked for.
+        digest: A keyed fingerprint of the text.
+        tokens: Its length; as expected, if not said.
+        cost: What it cost in 1e-12 USD; as expected, if not said.
+    """
+    if state.asked != request:
+        return state
+    made = Summary(
+        until=request.stop,
+        tokens=request.tokens if tokens is None else tokens,
+        digest=digest,
+        cost=request.cost if cost is None else cost,
+    )
+    return replace(state, asked=None, ready=made, failures=0, retry_at=None)
+
+
+def failed(state: State, request: Request, now: datetime) -> State:
+    """The state once a summary could not be made: all stays, and the next one is asked for later.
+
+    Each failure in a row doubles the wait, from half a minute to about an hour.
+    """
+    if state.asked != request:
+        return state
+    wait = _FIRST_WAIT * 2 ** min(state.failures, _MOST_DOUBLINGS)
+    return replace(state, asked=None, failures=state.failures + 1, retry_at=now + wait)
