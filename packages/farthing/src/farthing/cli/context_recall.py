@@ -27,11 +27,17 @@ _COLUMNS = (
 @click.option('--turns', required=True, metavar='FILE', help='Turns, one a line; .gz too.')
 @click.option('--questions', required=True, metavar='FILE', help='Questions, one a line; .gz too.')
 @click.option(
-    '--budget', type=click.IntRange(min=1), default=2_000, show_default=True,
+    '--budget',
+    type=click.IntRange(min=1),
+    default=2_000,
+    show_default=True,
     help='Tokens of turns that are found for a question.',
 )
 @click.option(
-    '--retriever', default='bm25', show_default=True, metavar='NAMES',
+    '--retriever',
+    default='bm25',
+    show_default=True,
+    metavar='NAMES',
     help=f'Several, as in bm25,minilm, are joined by rank: {", ".join(RANKERS)}.',
 )
 @click.option('--where', multiple=True, metavar='KEY=VALUE', help='Only questions with this value.')
@@ -60,7 +66,9 @@ def recall(
     for row in asked:
         ids = talks.get(row['conv'])
         if ids is None:
-            raise InputError(f'a question is about conversation {row["conv"]!r}, which has no turns')
+            raise InputError(
+                f'a question is about conversation {row["conv"]!r}, which has no turns'
+            )
         if not row['evidence']:
             idle += 1
             continue

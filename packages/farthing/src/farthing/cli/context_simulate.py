@@ -17,7 +17,7 @@ from farthing.context.clearing import ClearToolResults
 from farthing.context.counting import Counter
 from farthing.context.optimum import optimum
 from farthing.context.parts import Part, blocks
-from farthing.context.plan import Policy
+from farthing.context.planning import Policy
 from farthing.context.rates import Tariff
 from farthing.context.replay import Cacheable, Run, Session, Whole, replay
 from farthing.context.summary import PeriodicSummary
@@ -54,11 +54,17 @@ _KEY = b'simulate'
 @click.option('--summary-model', help='Makes the summaries; else the model itself.')
 @click.option('--at', type=Moment(), default='now', show_default=True, help='Prices of which day.')
 @click.option(
-    '--join', type=click.IntRange(min=1), default=1, show_default=True,
+    '--join',
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
     help='So many lines in a row are one session.',
 )
 @click.option(
-    '--keep-turns', type=click.IntRange(min=1), default=6, show_default=True,
+    '--keep-turns',
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
     help='Full turns that every policy keeps.',
 )
 @click.option('--policies', default=','.join(POLICIES), metavar='NAMES', help='Of them only these.')
@@ -131,15 +137,11 @@ def simulate(
 def _chosen(policies: str) -> list[str]:
     names = [name.strip() for name in policies.split(',') if name.strip()]
     if unknown := [name for name in names if name not in POLICIES] or not names:
-        raise InputError(
-            f'`--policies` has {unknown!r}: expected some of {", ".join(POLICIES)}'
-        )
+        raise InputError(f'`--policies` has {unknown!r}: expected some of {", ".join(POLICIES)}')
     return names
 
 
-def _tariff(
-    book: PriceBook, model: str, provider: str | None, at: datetime
-) -> tuple[str, Tariff]:
+def _tariff(book: PriceBook, model: str, provider: str | None, at: datetime) -> tuple[str, Tariff]:
     """Who sells a model, and at which prices."""
     others = sorted({seller for seller, _ in book.models()} - {*_SELLERS})
     reasons = []
@@ -152,9 +154,7 @@ def _tariff(
     raise InputError(reasons[0] if provider else f'no provider sells {model!r}: {reasons[0]}')
 
 
-def _sessions(
-    traces: str, tools: str | None, join: int, counter: Counter
-) -> Iterator[Session]:
+def _sessions(traces: str, tools: str | None, join: int, counter: Counter) -> Iterator[Session]:
     count = lru_cache(maxsize=1_000)(counter.tokens)
     tool_tokens = 0 if tools is None else count(json.dumps(document(tools)))
     talks = [_parts(traces, number, row) for number, row in enumerate(rows(traces, 'messages'), 1)]

@@ -1,27 +1,35 @@
 """Okapi BM25 over the texts of one session: plain Python, no weights, an index that grows.
 
-Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), with the usual k1 and b. Words
-are compared without English endings; other languages lose little by that.
+Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), with the usual k1 and b. In a
+dialogue an answer's words stand in the question before it, and its point often in what is said
+next: a text's score takes up parts of its neighbours'. Words are compared without English endings;
+other languages lose little by that.
 """
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from math import log
 
-from farthing.context.neighbours import best_first, with_neighbours
+from farthing.context.ranking import best_first
 
 _WORD = re.compile(r'\w+')
 _K1, _B = 1.2, 0.75
+_BEFORE, _AFTER, _TWO_BEFORE = 0.5, 0.3, 0.2
 _STOP = frozenset(
-    """
-    a about after all also am an and any are as at be been before being but by can could d did do
-    does doing for from get got had has have having he her here hers him his how i if in into is it
-    its just like ll m me more most my no not now of off on one only or other our out over own re s
-    same she should so some such t than that the their them then there these they this those
-    through to too under until up ve very was we were what when where which while who whom why will
-    with would you your yours
-    """.split()
-)
+    {
+        'a', 'about', 'after', 'all', 'also', 'am', 'an', 'and', 'any', 'are', 'as', 'at', 'be',
+        'been', 'before', 'being', 'but', 'by', 'can', 'could', 'd', 'did', 'do', 'does', 'doing',
+        'for', 'from', 'get', 'got', 'had', 'has', 'have', 'having', 'he', 'her', 'here', 'hers',
+        'him', 'his', 'how', 'i', 'if', 'in', 'into', 'is', 'it', 'its', 'just', 'like', 'll', 'm',
+        'me', 'more', 'most', 'my', 'no', 'not', 'now', 'of', 'off', 'on', 'one', 'only', 'or',
+        'other', 'our', 'out', 'over', 'own', 're', 's', 'same', 'she', 'should', 'so', 'some',
+        'such', 't', 'than', 'that', 'the', 'their', 'them', 'then', 'there', 'these', 'they',
+        'this', 'those', 'through', 'to', 'too', 'under', 'until', 'up', 've', 'very', 'was', 'we',
+        'were', 'what', 'when', 'where', 'which', 'while', 'who', 'whom', 'why', 'will', 'with',
+        'would', 'you', 'your', 'yours',
+    }
+)  # fmt: skip
 _ENDINGS = (('ies', 'y'), ('ing', ''), ('ed', ''), ('es', ''), ('s', ''))
 _LEAST_STEM = 3
 
@@ -44,7 +52,7 @@ class Bm25:
 
     def rank(self, query: str) -> list[int]:
         """Numbers of the texts that bear on a query, best first; of equal ones the newer first."""
-        near = with_neighbours(self._scores(query))
+        near = _with_neighbours(self._scores(query))
         return [number for number in best_first(near) if near[number]]
 
     def _scores(self, query: str) -> list[float]:
@@ -63,6 +71,17 @@ class Bm25:
         mean = sum(self._lengths) / max(len(self._lengths), 1) or 1.0
         self._norms = [_K1 * (1 - _B + _B * length / mean) for length in self._lengths]
         return self._norms
+
+
+def _with_neighbours(scores: Sequence[float]) -> list[float]:
+    """Scores of texts in a row, with parts of the one before, the next and the second before."""
+    after = [*scores[1:], 0.0]
+    before = [0.0, *scores]
+    two_before = [0.0, *before]
+    return [
+        own + _BEFORE * one + _AFTER * next_one + _TWO_BEFORE * two
+        for own, one, next_one, two in zip(scores, before, after, two_before, strict=False)
+    ]
 
 
 def _words(text: str) -> list[str]:

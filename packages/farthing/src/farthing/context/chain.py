@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from farthing.context.plan import Policy
+from farthing.context.planning import Policy
 from farthing.context.values import History, Setting, State, Step
 
 
@@ -18,7 +18,8 @@ class Chain:
 
     def step(self, history: History, state: State, setting: Setting) -> Step:
         """All their steps as one."""
-        reasons, retrieved = [], ()
+        reasons: list[str] = []
+        retrieved: tuple[int, ...] = ()
         for policy in self.policies:
             done = policy.step(history, state, setting)
             state = done.state

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from farthing.context.economics import is_due
-from farthing.context.plan import CLEARED_TOKENS, clearable
+from farthing.context.planning import CLEARED_TOKENS, clearable
 from farthing.context.values import History, Setting, State, Step
 from farthing.context.window import keep_start
 from farthing.errors import ContextError
@@ -52,9 +52,7 @@ class ClearToolResults:
         }
         if not gains or not self._pays(history, state, setting, gains):
             return Step(state=state)
-        return Step(
-            state=replace(state, cleared=stop), reason=f'cleared {len(gains)} tool results'
-        )
+        return Step(state=replace(state, cleared=stop), reason=f'cleared {len(gains)} tool results')
 
     def _stop(self, history: History) -> int:
         """The first block whose result stays."""
@@ -72,7 +70,8 @@ class ClearToolResults:
         if self.at_least != 'auto':
             return gained >= self.at_least
         first = min(gains)
-        again = history.tokens(first, state.seen) - gained if state.seen > first else 0
+        cached = state.seen > first and not setting.is_cold(state)
+        again = history.tokens(first, state.seen) - gained if cached else 0
         results = sum(
             one.tokens - CLEARED_TOKENS
             for at, one in enumerate(history.blocks)

@@ -79,9 +79,7 @@ class Ratio:
         if not self.reports:
             # One report says more about this model and these texts than any start.
             around = max(seen // 20, 1)
-            return replace(
-                self, milli=seen, low=seen - around, high=seen + around, reports=1
-            )
+            return replace(self, milli=seen, low=seen - around, high=seen + around, reports=1)
         milli = self.milli + (seen - self.milli) // _SHARE
         # The bounds open at once and close slowly.
         low = min(seen, milli, self.low + (milli - self.low) // (4 * _SHARE))

@@ -15,7 +15,14 @@ from farthing.context.values import Setting
 
 
 def is_due(
-    setting: Setting, *, dropped: int, rewritten: int, added: int, calls: int, fixed_cost: int = 0
+    setting: Setting,
+    *,
+    dropped: int,
+    rewritten: int,
+    added: int,
+    calls: int,
+    fixed_cost: int = 0,
+    token_cost: int = 0,
 ) -> bool:
     """Whether dropping tokens pays now.
 
@@ -25,16 +32,17 @@ def is_due(
         rewritten: Tokens that would be written again.
         added: Tokens that came in over `calls` calls: how fast there is more to drop.
         calls: How many calls that was.
-        fixed_cost: What it costs besides, in 1e-12 USD: a summary.
+        fixed_cost: What each time costs besides, in 1e-12 USD, however much is dropped.
+        token_cost: And for each token dropped: it says whether to drop, not how much at a time.
     """
-    rates, calls = setting.rates, max(calls, 1)
-    spent = rewrite_cost(rates, rewritten) + fixed_cost
+    rates = setting.rates
     if dropped < 1 or not rates.read:
         return False
-    if dropped < isqrt(2 * spent * added // (rates.read * calls)):
+    once = rewrite_cost(rates, rewritten) + fixed_cost
+    if dropped < isqrt(2 * once * added // (rates.read * max(calls, 1))):
         return False
     remaining = setting.remaining_calls
-    return remaining is None or rates.read * dropped * remaining > spent
+    return remaining is None or rates.read * dropped * remaining > once + token_cost * dropped
 
 
 def rewrite_cost(rates: Rates, tokens: int) -> int:

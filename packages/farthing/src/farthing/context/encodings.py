@@ -1,8 +1,8 @@
 """OpenAI's encoding `o200k_base`, from files that are there; it is never downloaded.
 
 `tiktoken` fetches an encoding that it does not find in its cache. So it is asked only where the
-file lies ready and is whole: in its own cache, or where llama-index-core ships it. Else `bpe-openai`
-(the extra `tokens`) brings an encoding of its own.
+file lies ready and is whole: in its own cache, or where llama-index-core ships it. Else the package
+`bpe-openai` (the extra `tokens`) brings an encoding of its own.
 """
 
 import os
@@ -57,7 +57,8 @@ def _bpe() -> Count | None:
         import bpe_openai  # noqa: PLC0415 - the extra `tokens`
     except ModuleNotFoundError:
         return None
-    return bpe_openai.get_encoding(_NAME).count
+    count: Count = bpe_openai.get_encoding(_NAME).count
+    return count
 
 
 def _folders() -> Iterator[Path]:

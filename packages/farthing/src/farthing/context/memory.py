@@ -1,25 +1,9 @@
-"""Old texts of one session, to be found again within a budget of tokens.
+"""Old texts of one session, to be found again within a budget of tokens."""
 
-Rankers order all texts by how much they bear on a query; several are joined by reciprocal rank
-fusion (Cormack, Clarke and Buettcher, SIGIR 2009, with its constant 60), which needs no scores.
-"""
-
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Container, Sequence
 
 from farthing.context.bm25 import Bm25
-
-_RANK = 60
-
-
-class Ranker(Protocol):
-    """Orders the texts of one session."""
-
-    def add(self, text: str) -> None:
-        """Take the next text; its number is how many came before."""
-
-    def rank(self, query: str) -> Sequence[int]:
-        """Numbers of texts that bear on a query, best first; it may leave out those that do not."""
+from farthing.context.ranking import Ranker, fused
 
 
 class Memory:
@@ -44,7 +28,7 @@ class Memory:
         """How many texts it holds."""
         return len(self._tokens)
 
-    def find(self, query: str, among: range, budget: int) -> tuple[int, ...]:
+    def find(self, query: str, among: Container[int], budget: int) -> tuple[int, ...]:
         """The best texts that together fit into a budget, in their own order.
 
         Args:
@@ -58,14 +42,3 @@ class Memory:
                 found.append(number)
                 left -= self._tokens[number]
         return tuple(sorted(found))
-
-
-def fused(ranks: Sequence[Sequence[int]]) -> list[int]:
-    """One order of several: who stands high in many stands high."""
-    if len(ranks) == 1:
-        return list(ranks[0])
-    scores: dict[int, float] = {}
-    for order in ranks:
-        for place, number in enumerate(order, 1):
-            scores[number] = scores.get(number, 0.0) + 1 / (_RANK + place)
-    return sorted(scores, key=lambda number: (-scores[number], -number))

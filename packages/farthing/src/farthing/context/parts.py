@@ -25,9 +25,7 @@ class Part:
     call_ids: tuple[str, ...] = ()
 
 
-def blocks(
-    parts: Iterable[Part], count: Callable[[str], int], *, key: bytes
-) -> tuple[Block, ...]:
+def blocks(parts: Iterable[Part], count: Callable[[str], int], *, key: bytes) -> tuple[Block, ...]:
     """The messages as policies see them: counted, and fingerprinted with `key`."""
     return tuple(
         Block(

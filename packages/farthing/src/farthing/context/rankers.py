@@ -5,7 +5,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from farthing.context.bm25 import Bm25
-from farthing.context.memory import Ranker
+from farthing.context.ranking import Ranker
 from farthing.errors import InputError
 
 

@@ -6,8 +6,8 @@ from farthing.errors import ContextError
 from farthing.prices import Call, PriceBook
 from farthing.usage import Usage
 
-# The lifetimes that a prompt's end is written for: Anthropic's cheaper one, then OpenAI's.
-_WRITES = ('cache_write_5m_tokens', 'cache_write_30m_tokens')
+# What a prompt's end is written for: Anthropic's cheaper lifetime, then OpenAI's.
+_LIFETIMES = ('5m', '30m')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Tariff:
         self._book = book
         self._call = call
         # A provider that sells no writes bills what it caches as plain input.
-        self._write = next((one for one in _WRITES if self._sells(one)), None)
+        self._lifetime = next((one for one in _LIFETIMES if self._sells(one)), None)
         self.rates = Rates(
             input=self.cost(fresh=1),
             read=self.cost(read=1),
@@ -60,18 +60,22 @@ class Tariff:
         Raises:
             ContextError: The book has no price for it.
         """
-        writes = {} if self._write is None else {self._write: written, 'cache_write_tokens': written}
-        usage = Usage(
-            input_tokens=read + written + fresh,
-            output_tokens=output,
-            cache_read_tokens=read,
-            **writes,
-        )
+        usage = _usage(read, written, fresh, output, self._lifetime)
         quote = self._book.quote(usage, self._call)
         if quote.cost is None:
             raise ContextError(f'no context can be priced: {quote.reason}')
         return quote.cost
 
-    def _sells(self, write: str) -> bool:
-        usage = Usage(input_tokens=1, output_tokens=0, cache_write_tokens=1, **{write: 1})
-        return self._book.quote(usage, self._call).cost is not None
+    def _sells(self, lifetime: str) -> bool:
+        return self._book.quote(_usage(0, 1, 0, 0, lifetime), self._call).cost is not None
+
+
+def _usage(read: int, written: int, fresh: int, output: int, lifetime: str | None) -> Usage:
+    return Usage(
+        input_tokens=read + written + fresh,
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=written if lifetime else 0,
+        cache_write_5m_tokens=written if lifetime == '5m' else 0,
+        cache_write_30m_tokens=written if lifetime == '30m' else 0,
+    )

@@ -6,10 +6,11 @@ follow each other before anything is forgotten.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from farthing.context.plan import CLEARED_TOKENS, Policy, plan
+from farthing.context.planning import CLEARED_TOKENS, Policy, plan
 from farthing.context.rates import Tariff
 from farthing.context.summary import summarised
 from farthing.context.turns import unpaired
@@ -110,9 +111,7 @@ def replay(
     state, cache, total = State(), PromptCache(cacheable), Run()
     setting = Setting(rates=tariff.rates, now=_THEN)
     for at in session.calls():
-        history = History(
-            blocks=session.blocks[:at], fixed_tokens=session.tool_tokens, limit=limit
-        )
+        history = History(blocks=session.blocks[:at], fixed_tokens=session.tool_tokens, limit=limit)
         planned = plan(policy, history, state, setting)
         sent = _sent(history, planned.view, cache)
         output = session.blocks[at].tokens
@@ -150,7 +149,7 @@ class PromptCache:
         self._next: dict[tuple[int, str], int] = {}  # a tree of prefixes: node and part to node
         self._held: set[int] = set()
 
-    def send(self, parts: Sequence[tuple[str, int]], marks: Sequence[int]) -> Sent:
+    def send(self, parts: Sequence[tuple[str, int]], marks: AbstractSet[int]) -> Sent:
         """Take one prompt.
 
         Args:
@@ -177,7 +176,8 @@ def _sent(history: History, view: View, cache: PromptCache) -> Sent:
     systems = next(
         (n for n, at in enumerate(view.head) if blocks[at].kind != 'system'), len(view.head)
     )
-    parts = [('tools', history.fixed_tokens), *((blocks[at].digest, blocks[at].tokens) for at in view.head)]
+    parts = [('tools', history.fixed_tokens)]
+    parts += [(blocks[at].digest, blocks[at].tokens) for at in view.head]
     marks = {1 + systems, len(parts)}
     if view.summary is not None:
         parts.append((view.summary.digest, view.summary.tokens))

@@ -7,7 +7,7 @@ where turns have been dropped.
 
 from dataclasses import dataclass
 
-from farthing.context.plan import seen
+from farthing.context.planning import seen
 from farthing.context.values import History, Setting, State, Step
 from farthing.errors import ContextError
 
@@ -33,11 +33,11 @@ class Select:
         """Repeat what `history.find` finds, within the budget and the limit."""
         if history.find is None or not state.cut:
             return Step(state=state)
+        view = seen(history, state)
         budget = self.budget
         if history.limit is not None:
-            budget = min(budget, history.limit - seen(history, state).tokens)
-        if budget < 1:
+            budget = min(budget, history.limit - view.tokens)
+        hidden = frozenset(range(state.cut)) - {*view.kept}
+        if budget < 1 or not hidden:
             return Step(state=state)
-        shown = {*seen(history, state).kept}
-        found = history.find(range(state.cut), budget)
-        return Step(state=state, retrieved=tuple(at for at in found if at not in shown))
+        return Step(state=state, retrieved=tuple(history.find(hidden, budget)))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from farthing.context.plan import seen
+from farthing.context.planning import seen
 from farthing.context.rates import Rates
 from farthing.context.values import History, Request, Setting, State, Step, Summary
-from farthing.context.window import check_turns, is_due, keep_start, trimmed
+from farthing.context.window import check_turns, is_due, keep_start
 
 INSTRUCTION_TOKENS = 150
 """About what the request for a summary adds to what it is of."""
@@ -44,42 +44,44 @@ class PeriodicSummary:
 
     def step(self, history: History, state: State, setting: Setting) -> Step:
         """Take a summary that is ready; else ask for one, if enough has piled up."""
-        if state.ready is not None:
-            taken = replace(trimmed(state, state.ready.until), summary=state.ready)
-            return Step(state=taken, reason=f'kept {self.keep_turns} turns and a summary')
         start = keep_start(history, self.keep_turns)
+        if state.ready is not None:
+            if state.ready.until > max(start, state.cut):
+                return Step(state=state)
+            cut = max(state.cut, state.ready.until)
+            taken = replace(state, cut=cut, summary=state.ready, ready=None)
+            return Step(state=taken, reason=f'kept {self.keep_turns} turns and a summary')
+        # The turn in progress will be a full one when the summary is taken.
+        stop = max(keep_start(history, self.keep_turns - 1), state.cut)
+        covered = state.summary.until if state.summary else 0
         waits = state.retry_at is not None and setting.now < state.retry_at
-        if start <= state.cut or state.asked is not None or waits:
+        if waits or state.asked is not None or stop <= covered:
             return Step(state=state)
-        request = self._request(history, state, setting, start)
-        due = is_due(
-            self.every,
-            history,
-            state,
-            setting,
-            start,
-            added_tokens=self.summary_tokens,
-            fixed_cost=request.cost,
-        )
+        request = self._request(history, state, setting, stop)
+        # What was dropped for another reason is missing until a summary covers it.
+        due = state.cut > covered or is_due(self.every, history, state, setting, stop, request)
         return Step(state=replace(state, asked=request) if due else state)
 
-    def _request(self, history: History, state: State, setting: Setting, start: int) -> Request:
-        begin = max(state.cut, history.turns[0].start)
-        old = state.summary.tokens if state.summary else 0
-        prompt = INSTRUCTION_TOKENS + old + history.tokens(begin, start)
-        # The session's own model has read all of it already, if its cache is warm.
+    def _request(self, history: History, state: State, setting: Setting, stop: int) -> Request:
+        old = state.summary
+        begin = old.until if old else history.turns[0].start
+        piece = INSTRUCTION_TOKENS + (old.tokens if old else 0) + history.tokens(begin, stop)
+        view = seen(history, state).tokens
         own, cheap = setting.rates, self.rates or setting.rates
-        again = seen(history, state).tokens
-        shared = again * own.read + INSTRUCTION_TOKENS * own.input + self.summary_tokens * own.output
-        apart = prompt * cheap.input + self.summary_tokens * cheap.output
+        # The session's own model reads the view from its cache, if nothing is missing there.
+        shared = view * own.read + INSTRUCTION_TOKENS * own.input
+        shared += self.summary_tokens * own.output
+        apart = piece * cheap.input + self.summary_tokens * cheap.output
+        shares = shared < apart and state.cut <= begin
         return Request(
             start=begin,
-            stop=start,
-            anchor=history.anchor(start),
-            previous=state.summary,
+            stop=stop,
+            anchor=history.anchor(stop),
+            previous=old,
             tokens=self.summary_tokens,
-            shares_prefix=shared < apart,
-            cost=min(shared, apart),
+            shares_prefix=shares,
+            cost=shared if shares else apart,
+            token_cost=own.read if shares else cheap.input,
         )
 
 

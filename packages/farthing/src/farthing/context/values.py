@@ -5,6 +5,7 @@ calls, images and thinking pass through untouched; its position is all the ident
 """
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -45,8 +46,8 @@ class Block:
             raise ContextError(f'a block has {self.tokens} tokens: expected at least 0')
 
 
-Find = Callable[[range, int], Sequence[int]]
-"""Positions of old blocks that bear on the newest request: of a range, within so many tokens."""
+Find = Callable[[AbstractSet[int], int], Sequence[int]]
+"""Which of these blocks bear on the newest request, within so many tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,7 @@ class Request:
         shares_prefix: Whether it is cheaper to ask the session's own model, with the instruction
             after the prompt that it has cached, than to send the slice to the cheap one.
         cost: What it will cost, in 1e-12 USD.
+        token_cost: What of that each token of the slice costs.
     """
 
     start: int
@@ -142,6 +144,7 @@ class Request:
     tokens: int
     shares_prefix: bool
     cost: int
+    token_cost: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +154,7 @@ class State:
     Attributes:
         cut: The first block that is kept after the head; 0 where all are.
         cleared: Tool results before this block are cleared, where that saves anything.
-        anchor: Of which history's first blocks, up to the further of both.
+        anchor: Which history it is of: see `History.anchor`, of the blocks before `settled`.
         summary: What stands for the blocks before the cut.
         asked: The summary that is awaited; the old view serves until it is there.
         ready: The summary that came, before a policy takes it.
@@ -171,6 +174,13 @@ class State:
     retry_at: datetime | None = None
     seen: int = 0
     last_call: datetime | None = None
+
+    @property
+    def settled(self) -> int:
+        """The first block about which nothing has been decided."""
+        asked = self.asked.stop if self.asked else 0
+        ready = self.ready.until if self.ready else 0
+        return max(self.cut, self.cleared, asked, ready)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from farthing.context import economics
-from farthing.context.values import History, Setting, State, Step
+from farthing.context.values import History, Request, Setting, State, Step
 from farthing.errors import ContextError
 
 
@@ -37,7 +37,7 @@ class Window:
             return Step(state=state)
         if not is_due(self.every, history, state, setting, start):
             return Step(state=state)
-        return Step(state=trimmed(state, start), reason=f'kept {self.keep_turns} turns')
+        return Step(state=replace(state, cut=start), reason=f'kept {self.keep_turns} turns')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class TrimWhenCold:
         start = keep_start(history, self.keep_turns)
         if start <= state.cut or not setting.is_cold(state):
             return Step(state=state)
-        return Step(state=trimmed(state, start), reason='the cache was cold')
+        return Step(state=replace(state, cut=start), reason='the cache was cold')
 
 
 def check_turns(keep_turns: int, every: int | Literal['auto']) -> None:
@@ -75,20 +75,13 @@ def keep_start(history: History, keep_turns: int) -> int:
     return turns[-1 - keep_turns].start if len(turns) > keep_turns + 1 else 0
 
 
-def trimmed(state: State, start: int) -> State:
-    """The state with its view beginning at `start`; what was asked about older blocks is void."""
-    return replace(state, cut=start, asked=None, ready=None)
-
-
 def is_due(
     every: int | Literal['auto'],
     history: History,
     state: State,
     setting: Setting,
     start: int,
-    *,
-    added_tokens: int = 0,
-    fixed_cost: int = 0,
+    request: Request | None = None,
 ) -> bool:
     """Whether enough has piled up before `start`.
 
@@ -98,18 +91,26 @@ def is_due(
         state: As the last call left it.
         setting: Rates and time.
         start: Where the view would begin.
-        added_tokens: What is written instead: a summary.
-        fixed_cost: What that costs to make, in 1e-12 USD.
+        request: The summary that would stand for what is dropped.
     """
     if every != 'auto':
         return sum(state.cut <= turn.start < start for turn in history.turns) >= every
     first = history.turns[0].start
-    kept = history.tokens(start, state.seen) if state.seen > start else 0
+    cached = state.seen > start and not setting.is_cold(state)
+    kept = history.tokens(start, state.seen) if cached else 0
+    dropped = history.tokens(max(state.cut, first), start)
+    fixed_cost = token_cost = 0
+    if request is not None:
+        kept += request.tokens
+        dropped += (request.previous.tokens if request.previous else 0) - request.tokens
+        token_cost = request.token_cost
+        fixed_cost = request.cost - token_cost * history.tokens(request.start, request.stop)
     return economics.is_due(
         setting,
-        dropped=history.tokens(max(state.cut, first), start) - added_tokens,
-        rewritten=kept + added_tokens,
+        dropped=dropped,
+        rewritten=kept,
         added=history.tokens(first, len(history.blocks)),
         calls=history.calls(),
         fixed_cost=fixed_cost,
+        token_cost=token_cost,
     )

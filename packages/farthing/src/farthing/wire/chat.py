@@ -1,4 +1,4 @@
-"""Reads recorded conversations in the format of OpenAI's chat completions, which most tools write."""
+"""Reads recorded conversations in the format of OpenAI's chat API, which most tools write."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -43,9 +43,7 @@ def _part(message: object) -> Part:
     said = [*(text(message, name) or '' for name in _THOUGHTS), _text(message.get('content'))]
     if kind == 'tool_result':
         answered = text(message, 'tool_call_id')
-        return Part(
-            kind=kind, text=''.join(said), call_ids=() if answered is None else (answered,)
-        )
+        return Part(kind=kind, text=''.join(said), call_ids=() if answered is None else (answered,))
     calls = objects(message.get('tool_calls'))
     for call in calls:
         function = call.get('function') or call.get('custom') or {}

@@ -6,16 +6,7 @@ from typing import Protocol
 
 from farthing.context.economics import rewrite_cost
 from farthing.context.turns import answer_starts
-from farthing.context.values import (
-    Decision,
-    History,
-    Plan,
-    Setting,
-    State,
-    Step,
-    Summary,
-    View,
-)
+from farthing.context.values import Decision, History, Plan, Setting, State, Step, Summary, View
 from farthing.errors import ContextError
 
 CLEARED = '[old tool result cleared]'
@@ -45,36 +36,42 @@ def plan(policy: Policy, history: History, state: State, setting: Setting) -> Pl
     Raises:
         ContextError: Even the smallest prompt is over the history's limit.
     """
-    old = state if _is_of(history, state) else State()
+    edited = not _is_of(history, state)
+    old = State() if edited else state
     step = policy.step(history, old, setting)
-    new = _within_limit(history, step.state)
+    new = _within_limit(history, step)
     view = seen(history, new, step.retrieved)
+    reason = step.reason if new == step.state else f'over the limit of {history.limit} tokens'
+    decision = _decided(history, old, view, setting)
+    if edited:
+        decision, reason = replace(decision, rewrite=True), 'the history was changed'
     new = replace(
         new,
-        anchor=history.anchor(max(new.cut, new.cleared)),
+        anchor=history.anchor(new.settled),
         seen=len(history.blocks),
         last_call=setting.now,
     )
-    reason = step.reason if new.cut == step.state.cut else f'over the limit of {history.limit}'
-    return Plan(view=view, state=new, decision=_decided(history, old, new, view, setting, reason))
+    return Plan(
+        view=view,
+        state=new,
+        decision=replace(decision, reason=reason) if decision.rewrite else decision,
+    )
 
 
 def seen(history: History, state: State, retrieved: tuple[int, ...] = ()) -> View:
     """What a model sees of a history in a state."""
-    blocks = history.blocks
-    if state.cut:
-        head = tuple(at for at in history.head if at < state.cut)
-        rest = (*_request_of(history, state.cut), *range(state.cut, len(blocks)))
+    blocks, cut = history.blocks, state.cut
+    if cut:
+        head = tuple(at for at in history.head if at < cut)
+        rest = (*_request_of(history, cut), *range(cut, len(blocks)))
     else:
         start = next((n for n, at in enumerate(history.head) if n != at), len(history.head))
         head, rest = tuple(range(start)), tuple(range(start, len(blocks)))
-    summary = state.summary if state.cut else None
-    cleared = frozenset(
-        at for at in rest if at < state.cleared and clearable(history, at)
-    )
+    summary = state.summary if cut else None
+    cleared = frozenset(at for at in rest if at < state.cleared and clearable(history, at))
     tokens = history.fixed_tokens + (summary.tokens if summary else 0)
-    for at in (*head, *rest, *retrieved):
-        tokens += CLEARED_TOKENS if at in cleared else blocks[at].tokens
+    tokens += sum(blocks[at].tokens for part in (head, rest, retrieved) for at in part)
+    tokens -= sum(blocks[at].tokens - CLEARED_TOKENS for at in cleared)
     return View(
         head=head, summary=summary, rest=rest, cleared=cleared, retrieved=retrieved, tokens=tokens
     )
@@ -88,52 +85,48 @@ def clearable(history: History, at: int) -> bool:
 
 def _is_of(history: History, state: State) -> bool:
     """Whether a state's decisions were made about this history."""
-    until = max(state.cut, state.cleared)
     return state.seen <= len(history.blocks) and (
-        not until or history.anchor(until) == state.anchor
+        not state.settled or history.anchor(state.settled) == state.anchor
     )
 
 
-def _request_of(history: History, cut: int) -> tuple[int, ...]:
+def _request_of(history: History, cut: int) -> Iterator[int]:
     """The request that a cut inside a turn would leave out."""
-    turn = next((one for one in history.turns if one.start < cut < one.stop), None)
-    if turn is None:
-        return ()
-    first = next(answer_starts(history.blocks, turn))
-    return tuple(range(turn.start, first))
+    for turn in history.turns:
+        if turn.start < cut < turn.stop:
+            first = next(answer_starts(history.blocks, turn))
+            yield from (at for at in range(turn.start, first) if at not in history.head)
 
 
-def _within_limit(history: History, state: State) -> State:
+def _within_limit(history: History, step: Step) -> State:
     """The state, cut further where its view is over the limit: rarely, and then far.
 
-    It cuts to half of the limit, at a turn or, in the newest turn, before an answer; where that
-    is not possible, as far as it must.
+    It gives up half of the room that there is above the smallest prompt. It cuts at a turn or, in
+    the newest turn, before an answer.
     """
     limit = history.limit
-    if limit is None or seen(history, state).tokens <= limit:
-        return state
-    smallest = state
-    for cut in _cuts(history, state.cut):
-        smallest = replace(state, cut=cut)
-        if 2 * seen(history, smallest).tokens <= limit:
-            return smallest
-    tokens = seen(history, smallest).tokens
-    if tokens > limit:
+    now = seen(history, step.state, step.retrieved).tokens
+    if limit is None or now <= limit:
+        return step.state
+    states = [replace(step.state, cut=cut) for cut in _cuts(history, step.state.cut)]
+    sizes = [seen(history, one, step.retrieved).tokens for one in states]
+    least = min(sizes, default=now)
+    if least > limit:
         raise ContextError(
-            f'the smallest prompt of this session has {tokens} tokens, {history.fixed_tokens} of '
+            f'the smallest prompt of this session has {least} tokens, {history.fixed_tokens} of '
             f'them tools, and the limit is {limit}: expected room for the system text, the first '
             'and the newest request'
         )
-    return smallest
+    return next(one for one, size in zip(states, sizes, strict=True) if 2 * size <= least + limit)
 
 
 def _cuts(history: History, after: int) -> Iterator[int]:
     """Where a history can be cut, in order: at its turns, then inside the newest one."""
     turns = history.turns
-    yield from (turn.start for turn in turns if turn.start > after)
+    yield from (turn.start for turn in turns[1:] if turn.start > after)
     if turns:
-        starts = answer_starts(history.blocks, turns[-1])
-        yield from (at for at in starts if at > max(after, turns[-1].start + 1))
+        _, *starts = answer_starts(history.blocks, turns[-1])
+        yield from (at for at in starts if at > after)
 
 
 Item = tuple[int, bool] | Summary
@@ -141,20 +134,18 @@ Item = tuple[int, bool] | Summary
 
 def _items(view: View) -> list[Item]:
     """What a view shows, in order; equal items are equal bytes."""
-    items: list[Item] = [(at, at in view.cleared) for at in view.head]
+    items: list[Item] = [(at, False) for at in view.head]
     if view.summary is not None:
         items.append(view.summary)
     return items + [(at, at in view.cleared) for at in view.rest]
 
 
-def _decided(
-    history: History, old: State, new: State, view: View, setting: Setting, reason: str
-) -> Decision:
+def _decided(history: History, old: State, view: View, setting: Setting) -> Decision:
     before = seen(history, old)
     sent = [one for one in _items(before) if isinstance(one, Summary) or one[0] < old.seen]
     now = _items(view)
-    same = next((n for n, (a, b) in enumerate(zip(sent, now, strict=False)) if a != b), None)
-    again, own = 0, 0
+    same = next((n for n, one in enumerate(sent) if now[n : n + 1] != [one]), None)
+    again = own = 0
     for one in [] if same is None else now[same:]:
         if isinstance(one, Summary):
             own += one.cost + one.tokens * setting.rates.write
@@ -162,14 +153,12 @@ def _decided(
             again += CLEARED_TOKENS if one[1] else history.blocks[one[0]].tokens
     if setting.is_cold(old):
         again = 0
-    whole = history.fixed_tokens + history.sums[-1]
-    retrieved = sum(history.blocks[at].tokens for at in view.retrieved)
-    shorter = before.tokens - (view.tokens - retrieved)
+    shown = view.tokens - sum(history.blocks[at].tokens for at in view.retrieved)
     return Decision(
-        reason=reason if same is not None else '',
+        reason='',
         rewrite=same is not None,
         kept_tokens=view.tokens,
-        dropped_tokens=whole - (view.tokens - retrieved),
+        dropped_tokens=history.fixed_tokens + history.sums[-1] - shown,
         rewrite_cost=rewrite_cost(setting.rates, again) + own,
-        saving=setting.rates.read * shorter,
+        saving=setting.rates.read * (before.tokens - shown),
     )
