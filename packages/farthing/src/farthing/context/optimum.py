@@ -21,23 +21,40 @@ def optimum(
     Its prompts are cached, or none of them is, whichever is cheaper in the end.
     """
     cached = _best(_Costs(session, tariff, cacheable), keep_turns)
-    return min(cached, _best(_Costs(session, tariff, lambda _: False), keep_turns), key=_cost)
+    uncached = _shortest(_Costs(session, tariff, lambda _: False), keep_turns)
+    return min(cached, uncached, key=_cost)
 
 
 def _best(costs: '_Costs', keep_turns: int) -> Run:
     turns = costs.history.turns
-    before = turns[0].start if turns else len(costs.history.blocks)
-    lone = Turn(start=0, stop=before)
-    best: _Best = {0: costs.warm(lone, 0)}
+    best: _Best = {0: costs.warm(_before(costs.history), 0)}
     for number, turn in enumerate(turns):
         stay = {cut: run + costs.warm(turn, cut) for cut, run in best.items()}
-        for earlier in turns[1 : max(number + 1 - keep_turns, 1)]:
+        # A turn without an answer sends nothing: who moves there moves in the next one.
+        droppable = (
+            turns[1 : max(number + 1 - keep_turns, 1)] if stay[0].calls > best[0].calls else ()
+        )
+        for earlier in droppable:
             cut = earlier.start
             arrived = [run for begin, run in best.items() if begin < cut]
             moved = min(arrived, key=_cost) + costs.moved(turn, cut)
             stay[cut] = min(stay.get(cut, moved), moved, key=_cost)
         best = stay
     return min(best.values(), key=_cost)
+
+
+def _shortest(costs: '_Costs', keep_turns: int) -> Run:
+    """The cheapest schedule where nothing is cached: each turn begins as late as it may."""
+    turns = costs.history.turns
+    cuts = [one.start for one in turns[: max(len(turns) - keep_turns, 0)]]
+    begins = [0] * min(keep_turns + 1, len(turns)) + cuts[1:]
+    runs = (costs.warm(turn, cut) for turn, cut in zip(turns, begins, strict=True))
+    return sum(runs, costs.warm(_before(costs.history), 0))
+
+
+def _before(history: History) -> Turn:
+    """What was said before the first request."""
+    return Turn(start=0, stop=history.turns[0].start if history.turns else len(history.blocks))
 
 
 def _cost(run: Run) -> int:
@@ -52,7 +69,10 @@ class _Costs:
         self._tariff = tariff
         self._cacheable = cacheable
         self._system = session.tool_tokens + session.system_tokens
-        self._previous: dict[int, int] = {}
+        # The newest answer before each block; no call was made before the first.
+        self._last_call: list[int | None] = [None]
+        for at, block in enumerate(session.blocks):
+            self._last_call.append(at if block.kind in ANSWERS else self._last_call[at])
 
     def warm(self, turn: Turn, cut: int) -> Run:
         """All calls, the first of which finds what the last turn sent."""
@@ -67,7 +87,8 @@ class _Costs:
         head = history.fixed_tokens + sum(
             history.blocks[at].tokens for at in history.head if at < cut
         )
-        held = head if moved else self._sent_before(turn.start, cut, head)
+        last = self._last_call[turn.start]
+        held = 0 if last is None else head if moved else head + history.tokens(cut, last)
         for at in range(turn.start, turn.stop):
             if history.blocks[at].kind not in ANSWERS:
                 continue
@@ -75,11 +96,6 @@ class _Costs:
             total += self._call(prompt, held, history.blocks[at].tokens, moved=moved)
             held, moved = prompt, False
         return total
-
-    def _sent_before(self, start: int, cut: int, head: int) -> int:
-        """The prompt of the last call before a turn; 0 where there was none."""
-        calls = [at for at in range(start) if self.history.blocks[at].kind in ANSWERS]
-        return head + self.history.tokens(cut, calls[-1]) if calls else 0
 
     def _call(self, prompt: int, held: int, output: int, *, moved: bool) -> Run:
         read = held if self._cacheable(held) else 0

@@ -125,8 +125,8 @@ def _cuts(history: History, after: int) -> Iterator[int]:
     turns = history.turns
     yield from (turn.start for turn in turns[1:] if turn.start > after)
     if turns:
-        _, *starts = answer_starts(history.blocks, turns[-1])
-        yield from (at for at in starts if at > after)
+        starts = list(answer_starts(history.blocks, turns[-1]))
+        yield from (at for at in starts[1:] if at > after)
 
 
 Item = tuple[int, bool] | Summary

@@ -15,6 +15,7 @@ from farthing.context.rates import Tariff
 from farthing.context.summary import summarised
 from farthing.context.turns import unpaired
 from farthing.context.values import ANSWERS, Block, History, Setting, State, Step, View
+from farthing.frozen import quick
 
 Cacheable = Callable[[int], bool]
 """Whether the provider caches a prefix of so many tokens."""
@@ -49,6 +50,7 @@ class Session:
         return total
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What sessions cost under a policy.

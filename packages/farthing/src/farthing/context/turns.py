@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 
@@ -32,10 +33,7 @@ def turns(blocks: Sequence[_Block]) -> tuple[Turn, ...]:
         for at, block in enumerate(blocks)
         if block.kind == 'user' and (not at or blocks[at - 1].kind != 'user')
     ]
-    return tuple(
-        Turn(start=start, stop=stop)
-        for start, stop in zip(starts, [*starts[1:], len(blocks)], strict=True)
-    )
+    return tuple(Turn(start=start, stop=stop) for start, stop in pairwise([*starts, len(blocks)]))
 
 
 def answer_starts(blocks: Sequence[_Block], turn: Turn) -> Iterator[int]:
