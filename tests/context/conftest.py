@@ -31,9 +31,7 @@ def chat(
         blocks.append(Block(kind='user', tokens=asked, digest=f'asked {turn}'))
         for call in range(calls - 1):
             ids = (f'{turn}.{call}',)
-            blocks.append(
-                Block(kind='tool_call', tokens=said, digest=f'call {ids}', call_ids=ids)
-            )
+            blocks.append(Block(kind='tool_call', tokens=said, digest=f'call {ids}', call_ids=ids))
             blocks.append(
                 Block(kind='tool_result', tokens=1_200, digest=f'result {ids}', call_ids=ids)
             )
@@ -44,9 +42,7 @@ def chat(
 def prompts(session: Session, **limits) -> Iterator[History]:
     """What was said before each answer."""
     for at in session.calls():
-        yield History(
-            blocks=session.blocks[:at], fixed_tokens=session.tool_tokens, **limits
-        )
+        yield History(blocks=session.blocks[:at], fixed_tokens=session.tool_tokens, **limits)
 
 
 def sent(history: History, view: View) -> list[str]:
@@ -82,10 +78,10 @@ def sessions(draw: st.DrawFn) -> Session:
         say('system')
     if draw(st.booleans()):
         say('assistant')
-    for turn in range(draw(st.integers(1, 14))):
+    for turn in range(draw(st.integers(1, 8))):
         for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
             say('user')
-        for step in range(draw(st.integers(0, 4))):
+        for step in range(draw(st.integers(0, 3))):
             ids = [f'{turn}.{step}.{n}' for n in range(draw(st.integers(1, 3)))]
             say('tool_call', *ids)
             for one in draw(st.permutations(ids)):

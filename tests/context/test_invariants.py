@@ -32,6 +32,9 @@ from farthing.errors import ContextError
 
 from .conftest import HAIKU, SETTING, chat, prompts, sent, sessions, size, tariff
 
+# A session is many calls; how long that takes is no matter here.
+LIVES = settings(deadline=None, max_examples=60)
+
 KEEPS = st.integers(1, 4)
 EVERY = st.one_of(st.just('auto'), st.integers(1, 4))
 SIMPLE = st.one_of(
@@ -53,9 +56,7 @@ SIMPLE = st.one_of(
 )
 POLICIES = st.one_of(
     SIMPLE,
-    st.lists(SIMPLE, max_size=3).map(
-        lambda some: Chain(policies=(*some, Select(budget=1_000)))
-    ),
+    st.lists(SIMPLE, max_size=3).map(lambda some: Chain(policies=(*some, Select(budget=1_000)))),
 )
 ENDS = st.sampled_from(['done', 'failed', 'late'])
 
@@ -85,12 +86,14 @@ def lived(
     return lives
 
 
+@LIVES
 @given(POLICIES, sessions(), st.lists(ENDS))
 def test_each_result_has_its_call_and_each_call_its_results(policy, session, ends) -> None:
     for history, planned in lived(policy, session, ends=ends):
         assert 0 == unpaired([history.blocks[at] for at in planned.view.kept])
 
 
+@LIVES
 @given(POLICIES, sessions(), st.lists(ENDS))
 def test_system_texts_the_first_and_the_newest_request_stay(policy, session, ends) -> None:
     for history, planned in lived(policy, session, ends=ends):
@@ -103,6 +106,7 @@ def test_system_texts_the_first_and_the_newest_request_stay(policy, session, end
         assert list(kept) == sorted({*kept})
 
 
+@LIVES
 @given(POLICIES, sessions(), st.lists(ENDS))
 def test_what_was_sent_is_sent_again_unless_the_decision_says_rewrite(
     policy, session, ends
@@ -112,10 +116,11 @@ def test_what_was_sent_is_sent_again_unless_the_decision_says_rewrite(
         now = sent(history, planned.view)
 
         assert planned.decision.rewrite == (before != now[: len(before)])
-        assert bool(planned.decision.reason) == planned.decision.rewrite
+        assert planned.decision.reason or not planned.decision.rewrite
         before = now
 
 
+@LIVES
 @given(POLICIES, sessions(), st.integers(2_000, 20_000))
 def test_no_prompt_is_over_the_limit_counted_with_tools_and_system(policy, session, limit) -> None:
     try:
@@ -130,6 +135,7 @@ def test_no_prompt_is_over_the_limit_counted_with_tools_and_system(policy, sessi
         assert planned.view.tokens <= limit
 
 
+@LIVES
 @given(POLICIES, sessions(), st.integers(2_000, 20_000))
 def test_a_limit_that_only_the_whole_history_exceeds_is_kept_and_not_refused(
     policy, session, room
@@ -144,11 +150,13 @@ def test_a_limit_that_only_the_whole_history_exceeds_is_kept_and_not_refused(
         assert size(history, planned.view) <= limit
 
 
+@LIVES
 @given(POLICIES, sessions(), st.lists(ENDS))
 def test_the_same_input_gives_the_same_output(policy, session, ends) -> None:
     assert lived(policy, session, ends=ends) == lived(policy, session, ends=ends)
 
 
+@LIVES
 @given(POLICIES, sessions(), st.lists(ENDS))
 def test_nothing_is_dropped_for_a_summary_that_was_not_made(policy, session, ends) -> None:
     """What a summary covers was asked for, and the policy's newest turns stay as they were."""
@@ -163,8 +171,8 @@ def test_nothing_is_dropped_for_a_summary_that_was_not_made(policy, session, end
             assert summary is None or summary.until == planned.state.cut
 
 
+@LIVES
 @given(sessions(), KEEPS, st.sampled_from([1_024, 4_096, 0]))
-@settings(max_examples=60)
 def test_no_policy_costs_less_than_the_optimum_that_keeps_as_much(session, keep, least) -> None:
     prices = tariff()
 
@@ -188,13 +196,15 @@ def test_no_policy_costs_less_than_the_optimum_that_keeps_as_much(session, keep,
         assert 0 == run.invalid_prompts
 
 
+@LIVES
 @given(sessions())
-@settings(max_examples=30)
 def test_a_history_that_was_edited_begins_anew(session) -> None:
     histories = list(prompts(session))
-    state = plan(Window(keep_turns=1, every=1), histories[-1], State(), SETTING).state if (
-        histories
-    ) else State()
+    state = (
+        plan(Window(keep_turns=1, every=1), histories[-1], State(), SETTING).state
+        if (histories)
+        else State()
+    )
     if not state.settled:
         return
     first = replace(histories[-1].blocks[0], digest='edited')

@@ -69,9 +69,10 @@ class ClearToolResults:
         gained = sum(gains.values())
         if self.at_least != 'auto':
             return gained >= self.at_least
-        first = min(gains)
-        cached = state.seen > first and not setting.is_cold(state)
-        again = history.tokens(first, state.seen) - gained if cached else 0
+        again = 0
+        if min(gains) < state.seen and not setting.is_cold(state):
+            again = history.tokens(min(gains), state.seen)
+            again -= sum(gain for at, gain in gains.items() if at < state.seen)
         results = sum(
             one.tokens - CLEARED_TOKENS
             for at, one in enumerate(history.blocks)

@@ -42,20 +42,16 @@ def plan(policy: Policy, history: History, state: State, setting: Setting) -> Pl
     new = _within_limit(history, step)
     view = seen(history, new, step.retrieved)
     reason = step.reason if new == step.state else f'over the limit of {history.limit} tokens'
-    decision = _decided(history, old, view, setting)
+    decision = _decided(history, old, view, setting, reason)
     if edited:
-        decision, reason = replace(decision, rewrite=True), 'the history was changed'
+        decision = replace(decision, rewrite=True, reason='the history was changed')
     new = replace(
         new,
         anchor=history.anchor(new.settled),
         seen=len(history.blocks),
         last_call=setting.now,
     )
-    return Plan(
-        view=view,
-        state=new,
-        decision=replace(decision, reason=reason) if decision.rewrite else decision,
-    )
+    return Plan(view=view, state=new, decision=decision)
 
 
 def seen(history: History, state: State, retrieved: tuple[int, ...] = ()) -> View:
@@ -140,7 +136,7 @@ def _items(view: View) -> list[Item]:
     return items + [(at, at in view.cleared) for at in view.rest]
 
 
-def _decided(history: History, old: State, view: View, setting: Setting) -> Decision:
+def _decided(history: History, old: State, view: View, setting: Setting, reason: str) -> Decision:
     before = seen(history, old)
     sent = [one for one in _items(before) if isinstance(one, Summary) or one[0] < old.seen]
     now = _items(view)
@@ -155,7 +151,7 @@ def _decided(history: History, old: State, view: View, setting: Setting) -> Deci
         again = 0
     shown = view.tokens - sum(history.blocks[at].tokens for at in view.retrieved)
     return Decision(
-        reason='',
+        reason=reason,
         rewrite=same is not None,
         kept_tokens=view.tokens,
         dropped_tokens=history.fixed_tokens + history.sums[-1] - shown,
