@@ -1,6 +1,7 @@
 """`farthing context recall`: whether retrieval finds the turns that hold an answer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +21,7 @@ _COLUMNS = (
     Column(name='questions', title='questions', kind='count'),
     Column(name='mean_evidence_recall', title='mean evidence recall'),
     Column(name='without_evidence', title='without evidence', kind='count'),
+    Column(name='unknown_evidence', title='unknown evidence', kind='count'),
 )
 
 
@@ -49,8 +51,8 @@ def recall(
 
     A turn is {"conv", "id", "text"} and may have a "speaker"; turns of a conversation stand in
     order. A question is {"conv", "question", "evidence": [ids of turns]}; those without evidence
-    are counted and left out. Recall is the share of a question's evidence that is found; the mean
-    is over questions.
+    are counted and left out, evidence that is no turn counts as not found. Recall is the share of
+    a question's evidence that is found; the mean is over questions.
 
     \b
     Examples:
@@ -58,70 +60,76 @@ def recall(
       farthing context recall --turns turns.jsonl --questions qa.jsonl \
           --retriever bm25,minilm --where category=1 --format json
     """
-    names = [name.strip() for name in retriever.split(',') if name.strip()]
-    talks, counter = _talks(turns), Counter('openai', 'gpt-4o')
-    memories: dict[str, Memory] = {}
-    asked = [row for row in rows(questions, 'conv', 'question', 'evidence') if _meets(row, where)]
-    shares, idle = [], 0
-    for row in asked:
-        ids = talks.get(row['conv'])
-        if ids is None:
-            raise InputError(
-                f'a question is about conversation {row["conv"]!r}, which has no turns'
-            )
-        if not row['evidence']:
-            idle += 1
-            continue
-        if row['conv'] not in memories:
-            memories[row['conv']] = _memory(ids.values(), names, counter)
-        shares.append(_share(memories[row['conv']], [*ids], row, budget))
-    if not shares:
-        raise InputError(f'{questions!r} has no question with evidence: there is nothing to find')
-    said = {
-        'retriever': ','.join(names),
-        'budget_tokens': budget,
-        'questions': len(shares),
-        'mean_evidence_recall': round(float(sum(shares) / len(shares)), 4),
-        'without_evidence': idle,
-    }
+    said = measured(turns, questions, budget=budget, retriever=retriever, where=where)
     if form == 'json':
         show.as_json(said)
     elif form == 'csv':
         show.as_csv(_COLUMNS, [said])
     else:
-        show.as_table(_COLUMNS, [said])
+        show.as_table(_COLUMNS, [said], notes=[f'Tokens are {said["tokens"]}.'])
 
 
-def _talks(path: str) -> dict[str, dict[str, str]]:
-    """The texts of each conversation by their ids, in order."""
-    talks: dict[str, dict[str, str]] = {}
+def measured(
+    turns: str, questions: str, *, budget: int, retriever: str, where: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the command prints, as JSON has it.
+
+    Raises:
+        InputError: A file cannot be read, or there is nothing to find.
+    """
+    counter = Counter('openai', 'gpt-4o')  # its tokens, whatever model will read the turns
+    names = [name.strip() for name in retriever.split(',') if name.strip()]
+    talks = _talks(turns, names, counter)
+    wanted = options.conditions(tuple(where))
+    shares, idle, unknown = [], 0, 0
+    for row in rows(questions, 'conv', 'question', 'evidence'):
+        if not _meets(row, wanted):
+            continue
+        if row['conv'] not in talks:
+            raise InputError(f'{turns!r} has no conversation {row["conv"]!r} to ask about')
+        talk, evidence = talks[row['conv']], {*row['evidence']}
+        if not evidence:
+            idle += 1
+            continue
+        unknown += len(evidence - {*talk.ids})
+        places = talk.memory.find(row['question'], range(len(talk.ids)), budget)
+        shares.append(Fraction(len(evidence & {talk.ids[at] for at in places}), len(evidence)))
+    if not shares:
+        raise InputError(f'{questions!r} has no such question with evidence: nothing can be found')
+    return {
+        'retriever': ','.join(names),
+        'budget_tokens': budget,
+        'questions': len(shares),
+        'mean_evidence_recall': round(float(sum(shares) / len(shares)), 4),
+        'without_evidence': idle,
+        'unknown_evidence': unknown,
+        'tokens': f'estimated: {counter.method}',
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Talk:
+    """A conversation: ids of its turns in order, and their texts."""
+
+    ids: list[str] = field(default_factory=list)
+    memory: Memory
+
+
+def _talks(path: str, names: Sequence[str], counter: Counter) -> dict[str, _Talk]:
+    talks: dict[str, _Talk] = {}
     for row in rows(path, 'conv', 'id', 'text'):
-        speaker = row.get('speaker')
+        if row['conv'] not in talks:
+            talks[row['conv']] = _Talk(memory=Memory([ranker(name) for name in names]))
+        talk, speaker = talks[row['conv']], row.get('speaker')
         text = f'{speaker}: {row["text"]}' if speaker else row['text']
-        talks.setdefault(row['conv'], {})[row['id']] = text
+        talk.ids.append(row['id'])
+        talk.memory.add(text, counter.tokens(text))
     return talks
 
 
-def _meets(row: Mapping[str, Any], where: Sequence[str]) -> bool:
+def _meets(row: Mapping[str, Any], wanted: Mapping[str, tuple[str | None, ...]]) -> bool:
     """Whether a row has one of the values that are asked of each key."""
-    wanted = options.conditions(tuple(where))
     return all(
-        any(str(row.get(key)) == value if value else row.get(key) is None for value in values)
-        for key, values in wanted.items()
+        any(row.get(key) is None if value is None else str(row.get(key)) == value for value in some)
+        for key, some in wanted.items()
     )
-
-
-def _memory(texts: Iterable[str], names: Sequence[str], counter: Counter) -> Memory:
-    memory = Memory([ranker(name) for name in names])
-    for text in texts:
-        memory.add(text, counter.tokens(text))
-    return memory
-
-
-def _share(memory: Memory, ids: Sequence[str], row: Mapping[str, Any], budget: int) -> Fraction:
-    """How much of a question's evidence is found."""
-    evidence = {*row['evidence']}
-    if missing := evidence - {*ids}:
-        raise InputError(f'evidence {sorted(missing)} is no turn of conversation {row["conv"]!r}')
-    found = {ids[at] for at in memory.find(row['question'], range(len(ids)), budget)}
-    return Fraction(len(evidence & found), len(evidence))
