@@ -20,6 +20,7 @@ TABLES = (
     'draining',
     'whole',
     'reporting',
+    'context',
 )
 MISSED = 1
 

@@ -26,6 +26,18 @@ def test_all_that_is_sent_is_read_tool_arguments_and_thoughts_included() -> None
     ] == list(chat.parts(messages))
 
 
+def test_the_older_format_has_calls_and_results_without_ids() -> None:
+    messages = [
+        {'role': 'assistant', 'function_call': {'name': 'look', 'arguments': '{}'}},
+        {'role': 'function', 'name': 'look', 'content': 'found'},
+    ]
+
+    assert [
+        Part(kind='tool_call', text='look{}'),
+        Part(kind='tool_result', text='found'),
+    ] == list(chat.parts(messages))
+
+
 @pytest.mark.parametrize(
     ('messages', 'said'),
     [

@@ -19,7 +19,7 @@ _COLUMNS = (
     Column(name='retriever', title='retriever'),
     Column(name='budget_tokens', title='budget', kind='count'),
     Column(name='questions', title='questions', kind='count'),
-    Column(name='mean_evidence_recall', title='mean evidence recall'),
+    Column(name='mean_evidence_recall', title='mean evidence recall', kind='count'),
     Column(name='without_evidence', title='without evidence', kind='count'),
     Column(name='unknown_evidence', title='unknown evidence', kind='count'),
 )

@@ -33,7 +33,7 @@ POLICIES = (
 _COLUMNS = (
     Column(name='policy', title='policy'),
     Column(name='cost_usd', title='cost', kind='money'),
-    Column(name='over_optimum', title='over optimum'),
+    Column(name='over_optimum', title='over optimum', kind='count'),
     Column(name='mean_history_tokens', title='mean history', kind='count'),
     Column(name='peak_history_tokens', title='peak history', kind='count'),
     Column(name='rewrites', title='rewrites', kind='count'),

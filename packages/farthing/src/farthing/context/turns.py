@@ -46,13 +46,18 @@ def answer_starts(blocks: Sequence[_Block], turn: Turn) -> Iterator[int]:
         if block.kind == 'tool_call':
             open_calls |= {*block.call_ids}
         elif block.kind == 'tool_result':
-            open_calls -= {*block.call_ids}
+            open_calls = open_calls - _answered(block, open_calls)
+
+
+def _answered(result: _Block, waiting: set[str]) -> set[str]:
+    """The calls that a result answers: by its ids, or all that wait."""
+    return {*result.call_ids} or waiting
 
 
 def unpaired(blocks: Sequence[_Block]) -> int:
     """How many results lack their call, and calls their result; a provider refuses any.
 
-    A result without an id answers the answer right before it.
+    A result without an id answers the calls right before it.
     """
     wrong = 0
     waiting: set[str] = set()
@@ -61,7 +66,7 @@ def unpaired(blocks: Sequence[_Block]) -> int:
         if block.kind == 'tool_result':
             known = {*block.call_ids} <= waiting
             wrong += not (known if block.call_ids else before in {'tool_call', 'tool_result'})
-            waiting -= {*block.call_ids}
+            waiting = waiting - _answered(block, waiting)
         else:
             wrong += len(waiting)
             waiting = {*block.call_ids} if block.kind == 'tool_call' else set()

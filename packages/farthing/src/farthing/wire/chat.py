@@ -45,14 +45,14 @@ def _part(message: object) -> Part:
         answered = text(message, 'tool_call_id')
         return Part(kind=kind, text=''.join(said), call_ids=() if answered is None else (answered,))
     calls = objects(message.get('tool_calls'))
-    for call in calls:
-        function = call.get('function') or call.get('custom') or {}
-        said += [text(function, 'name') or '', text(function, 'arguments') or '']
-        said.append(text(function, 'input') or '')
+    functions = [call.get('function') or call.get('custom') or {} for call in calls]
+    functions += objects([message.get('function_call')])
+    for function in functions:
+        said += [text(function, name) or '' for name in ('name', 'arguments', 'input')]
     return Part(
-        kind='tool_call' if calls else kind,
+        kind='tool_call' if functions else kind,
         text=''.join(said),
-        call_ids=tuple(str(call.get('id')) for call in calls),
+        call_ids=tuple(call['id'] for call in calls if isinstance(call.get('id'), str)),
     )
 
 
