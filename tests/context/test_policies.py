@@ -147,6 +147,15 @@ def test_a_summary_that_comes_too_late_is_not_taken() -> None:
     assert moved_on == failed(moved_on, waiting.asked, NOW)
 
 
+def test_a_summary_that_nobody_makes_is_asked_for_again() -> None:
+    waiting = summarising(5, State()).state
+    later = replace(SETTING, now=NOW + timedelta(minutes=11))
+    again = plan(PeriodicSummary(keep_turns=2, every=2), asked(5), waiting, later).state
+
+    assert later.now == again.asked.at
+    assert again == summarised(again, waiting.asked, digest='late')
+
+
 def test_what_the_limit_dropped_is_asked_to_be_summarised_at_once() -> None:
     history = replace(asked(20), limit=9_000)
     policy = PeriodicSummary(keep_turns=15)
@@ -199,6 +208,7 @@ def test_what_is_found_stands_behind_all_else_and_rewrites_nothing() -> None:
     assert [(frozenset({2, 3, 4, 5, 6}), 500)] * 2 == calls
     assert (2, 3) == planned.view.retrieved
     assert 3_120 + 800 + 120 + 400 == planned.view.tokens
+    assert 400 * 3_000_000 == planned.decision.retrieved_cost
     assert not again.decision.rewrite
 
 

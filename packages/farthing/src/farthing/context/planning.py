@@ -149,7 +149,8 @@ def _decided(history: History, old: State, view: View, setting: Setting, reason:
             again += CLEARED_TOKENS if one[1] else history.blocks[one[0]].tokens
     if setting.is_cold(old):
         again = 0
-    shown = view.tokens - sum(history.blocks[at].tokens for at in view.retrieved)
+    retrieved = sum(history.blocks[at].tokens for at in view.retrieved)
+    shown = view.tokens - retrieved
     return Decision(
         reason=reason,
         rewrite=same is not None,
@@ -157,4 +158,5 @@ def _decided(history: History, old: State, view: View, setting: Setting, reason:
         dropped_tokens=history.fixed_tokens + history.sums[-1] - shown,
         rewrite_cost=rewrite_cost(setting.rates, again) + own,
         saving=setting.rates.read * (before.tokens - shown),
+        retrieved_cost=setting.rates.input * retrieved,
     )

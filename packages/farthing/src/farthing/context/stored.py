@@ -39,10 +39,11 @@ def load(data: bytes) -> State:
         )
     try:
         times = {name: words[name] and datetime.fromisoformat(words[name]) for name in _TIMES}
-        made = {name: _made(Summary, words[name]) for name in ('summary', 'ready')}
+        made = {name: _made(words[name]) for name in ('summary', 'ready')}
         asked = words['asked']
         if asked is not None:
-            asked = Request(**{**asked, 'previous': _made(Summary, asked['previous'])})
+            previous, at = _made(asked['previous']), datetime.fromisoformat(asked['at'])
+            asked = Request(**{**asked, 'previous': previous, 'at': at})
         return State(**{**words, **times, **made, 'asked': asked})
     except (TypeError, KeyError, ValueError) as error:
         raise ContextError(
@@ -51,5 +52,5 @@ def load(data: bytes) -> State:
         ) from error
 
 
-def _made(kind: type[Summary], words: Mapping[str, Any] | None) -> Summary | None:
-    return None if words is None else kind(**words)
+def _made(words: Mapping[str, Any] | None) -> Summary | None:
+    return None if words is None else Summary(**words)

@@ -15,6 +15,7 @@ from farthing.context.window import check_turns, is_due, keep_start
 
 INSTRUCTION_TOKENS = 150
 """About what the request for a summary adds to what it is of."""
+_LOST = timedelta(minutes=10)  # Whoever was to make the summary is gone by then.
 _FIRST_WAIT = timedelta(seconds=30)
 _MOST_DOUBLINGS = 7  # about an hour
 
@@ -54,8 +55,7 @@ class PeriodicSummary:
         # The turn in progress will be a full one when the summary is taken.
         stop = max(keep_start(history, self.keep_turns - 1), state.cut)
         covered = state.summary.until if state.summary else 0
-        waits = state.retry_at is not None and setting.now < state.retry_at
-        if waits or state.asked is not None or stop <= covered:
+        if stop <= covered or _waits(state, setting.now):
             return Step(state=state)
         request = self._request(history, state, setting, stop)
         # What was dropped for another reason is missing until a summary covers it.
@@ -82,7 +82,15 @@ class PeriodicSummary:
             shares_prefix=shares,
             cost=shared if shares else apart,
             token_cost=own.read if shares else cheap.input,
+            at=setting.now,
         )
+
+
+def _waits(state: State, now: datetime) -> bool:
+    """Whether a summary is under way, or failed not long ago."""
+    if state.asked is not None and now - state.asked.at < _LOST:
+        return True
+    return state.retry_at is not None and now < state.retry_at
 
 
 def summarised(

@@ -135,6 +135,7 @@ class Request:
             after the prompt that it has cached, than to send the slice to the cheap one.
         cost: What it will cost, in 1e-12 USD.
         token_cost: What of that each token of the slice costs.
+        at: When it was asked for.
     """
 
     start: int
@@ -145,6 +146,7 @@ class Request:
     shares_prefix: bool
     cost: int
     token_cost: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +261,7 @@ class Decision:
         rewrite_cost: What writing the changed part again costs above reading it, the making of a
             summary included.
         saving: What the change saves on every further call.
+        retrieved_cost: What the retrieved blocks add to this call.
     """
 
     reason: str
@@ -267,6 +270,7 @@ class Decision:
     dropped_tokens: int
     rewrite_cost: int
     saving: int
+    retrieved_cost: int
 
     @property
     def break_even_calls(self) -> int | None:
