@@ -8,8 +8,11 @@ import gzip
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from bench import context_peers
 from bench.timing import MS, Check, Contestant, Table, race
 
 from farthing import Call, PriceBook, Terms
@@ -26,13 +29,19 @@ SHARED = Path(__file__).resolve().parents[2] / 'shared' / 'data' / 'context'
 USD = 10**12
 JOIN, KEEP = 8, 6
 
+_COLUMNS = ('policy', 'USD each', 'of optimum', 'mean history', 'rewrites', 'invalid')
+
 Price = Callable[[Session], Run]
+Recorded = tuple[Session, list[dict[str, Any]]]
+"""A session and the messages that it is made of."""
 
 
 def measure(*, quick: bool) -> list[Table]:
     tables = [made_up(), query(quick=quick)]
     if SHARED.is_dir():
-        return [*tables, recorded(), recall(quick=quick)]
+        sessions = _sessions()
+        tables += [recorded(sessions), against_peers(sessions[: 1 if quick else 6])]
+        return [*tables, recall(quick=quick)]
     print(f'No recorded sessions in {SHARED}: two tables are left out.')
     return tables
 
@@ -60,42 +69,14 @@ def made_up() -> Table:
     )
 
 
-def recorded() -> Table:
+def recorded(sessions: list[Recorded]) -> Table:
     """Airline tasks of tau-bench, eight in a row, as one session each."""
-    counter = Counter('openai', 'gpt-4o')
-    with gzip.open(SHARED / 'tau_airline_traces.jsonl.gz', 'rt') as lines:
-        talks = [list(chat.parts(json.loads(line)['messages'])) for line in lines]
-    tools = json.dumps(json.loads((SHARED / 'tau_airline_tools.json').read_text('utf-8')))
-    sessions = [
-        Session(
-            blocks=blocks(
-                [part for n, talk in enumerate(talks[at : at + JOIN]) for part in talk[n > 0 :]],
-                counter.tokens,
-                key=b'bench',
-            ),
-            tool_tokens=counter.tokens(tools),
-        )
-        for at in range(0, len(talks), JOIN)
-    ]
-    runs = {
-        name: sum((price(one) for one in sessions), Run())
-        for name, price in _policies(KEEP).items()
-    }
+    runs = _runs(sessions)
     best = runs['optimum'].cost
     return Table(
         title=f'{len(sessions)} recorded sessions of {JOIN} airline tasks, keeping {KEEP} turns',
-        columns=('policy', 'USD each', 'of optimum', 'mean history', 'rewrites', 'invalid'),
-        rows=[
-            (
-                name,
-                f'{run.cost / len(sessions) / USD:.3f}',
-                f'{run.cost / best:.3f}',
-                f'{run.history_tokens / run.calls:,.0f}',
-                f'{run.rewrites / len(sessions):.1f}',
-                str(run.invalid_prompts),
-            )
-            for name, run in runs.items()
-        ],
+        columns=_COLUMNS,
+        rows=[_row(name, run, best, len(sessions)) for name, run in runs.items()],
         checks=(
             Check(what='window auto / optimum', value=runs['window auto'].cost / best, bound=1.08),
             Check(
@@ -106,6 +87,68 @@ def recorded() -> Table:
             ),
         ),
     )
+
+
+def against_peers(sessions: list[Recorded]) -> Table:
+    """The same sessions with peers in front of the model, at a budget of 6,000 tokens."""
+    ours = _runs(sessions)
+    best, auto = ours['optimum'].cost, ours['window auto']
+    main, cheap = _tariff('claude-sonnet-4-6'), _tariff('claude-haiku-4-5').rates
+    count = lru_cache(maxsize=100_000)(Counter('openai', 'gpt-4o').tokens)
+    peers = dict(context_peers.runs(sessions, count, main, cheap))
+    shown = {name: ours[name] for name in ('full, cached', 'window auto', 'summary auto')} | peers
+    as_long = [run for run in peers.values() if run.history_tokens >= auto.history_tokens]
+    return Table(
+        title=f'Peers by their own code, first {len(sessions)} sessions',
+        columns=_COLUMNS,
+        rows=[_row(name, run, best, len(sessions)) for name, run in shown.items()],
+        checks=(
+            Check(
+                what='cheapest peer that keeps as much / window auto',
+                value=min(run.cost for run in as_long) / auto.cost,
+                bound=1,
+                least=True,
+            ),
+            Check(
+                what='invalid prompts of ours',
+                value=sum(run.invalid_prompts for run in ours.values()),
+                bound=0,
+                unit='prompts',
+            ),
+        ),
+    )
+
+
+def _runs(sessions: list[Recorded]) -> dict[str, Run]:
+    return {
+        name: sum((price(one) for one, _ in sessions), Run())
+        for name, price in _policies(KEEP).items()
+    }
+
+
+def _row(name: str, run: Run, best: int, sessions: int) -> tuple[str, ...]:
+    return (
+        name,
+        f'{run.cost / sessions / USD:.3f}',
+        f'{run.cost / best:.3f}',
+        f'{run.history_tokens / run.calls:,.0f}',
+        f'{run.rewrites / sessions:.1f}',
+        str(run.invalid_prompts),
+    )
+
+
+def _sessions() -> list[Recorded]:
+    counter = Counter('openai', 'gpt-4o')
+    with gzip.open(SHARED / 'tau_airline_traces.jsonl.gz', 'rt') as lines:
+        talks = [json.loads(line)['messages'] for line in lines]
+    tools = json.dumps(json.loads((SHARED / 'tau_airline_tools.json').read_text('utf-8')))
+    found = []
+    for at in range(0, len(talks), JOIN):
+        said = [one for n, talk in enumerate(talks[at : at + JOIN]) for one in talk[n > 0 :]]
+        counted = blocks(chat.parts(said), counter.tokens, key=b'bench')
+        session = Session(blocks=counted, tool_tokens=counter.tokens(tools))
+        found.append((session, said))
+    return found
 
 
 def recall(*, quick: bool) -> Table:

@@ -91,6 +91,11 @@ def test_rates_are_the_price_books(provider: str, model: str, rates: Rates) -> N
     assert rates == tariff(provider, model).rates
 
 
+def test_what_the_price_book_assumes_is_said() -> None:
+    assert () == tariff().assumed
+    assert 'rate of input' in tariff('openai', 'gpt-5.6').assumed
+
+
 def test_a_model_without_a_price_is_no_free_one() -> None:
     with pytest.raises(ContextError, match='no price for model'):
         tariff('anthropic', 'claude-of-tomorrow')

@@ -123,6 +123,7 @@ def simulate(
         'calls': best.calls,
         'keep_turns': keep_turns,
         'tokens': f'estimated: {counter.method}',
+        'assumed': list(tariff.assumed),
     }
     if form == 'json':
         show.as_json({'policies': lines, **said})
@@ -131,6 +132,7 @@ def simulate(
     else:
         notes = [f'{len(sessions)} sessions, {best.calls} calls, {keep_turns} turns kept.']
         notes += [f'Prices of {seller}; tokens are {said["tokens"]}.']
+        notes += [f'Assumed: {", ".join(tariff.assumed)}.'] if tariff.assumed else []
         show.as_table(_COLUMNS, lines, notes=notes)
 
 
@@ -173,9 +175,10 @@ def _parts(traces: str, number: int, row: Mapping[str, Any]) -> list[Part]:
 
 
 def _joined(talks: Sequence[Sequence[Part]]) -> Iterator[Part]:
-    """One session of several; a system text that all begin with is said once."""
+    """One session of several; system texts that the first one has are not said again."""
+    said = [part for part in talks[0] if part.kind == 'system']
     for number, talk in enumerate(talks):
-        yield from (part for part in talk if not number or part not in talks[0][:1])
+        yield from (part for part in talk if not number or part not in said)
 
 
 def _runs(

@@ -18,6 +18,7 @@ _LEAST, _MOST = 300, 4_000
 _SHARE = 5  # a new report moves the ratio by a fifth
 _VERSION = re.compile(r'(?<![0-9])[0-9]{1,2}(?![0-9])')
 _NEW_TOKENIZER = (4, 7)
+_ENCODED = frozenset({'openai', 'azure'})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +140,9 @@ def _start(provider: str, model: str, *, encoded: bool) -> Ratio:
         # `farthing.estimate` is right within 30 percent, Asian scripts within a half.
         return Ratio(milli=_ONE, low=650, high=1_600)
     if not claude:
-        # Its own encoding for OpenAI's models since GPT-4o; what frames messages varies.
-        return Ratio(milli=_ONE, low=900, high=1_150)
+        # OpenAI's own encoding since GPT-4o, though what frames messages varies; others' is not.
+        spread = (900, 1_150) if provider in _ENCODED else (700, 1_500)
+        return Ratio(milli=_ONE, low=spread[0], high=spread[1])
     if _version(model) >= _NEW_TOKENIZER:
         return Ratio(milli=1_400, low=1_150, high=1_640)
     return Ratio(milli=1_150, low=1_030, high=1_220)

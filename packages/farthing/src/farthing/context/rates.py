@@ -35,7 +35,12 @@ class Rates:
 
 
 class Tariff:
-    """Prices of whole calls to one model, by the book."""
+    """Prices of whole calls to one model, by the book.
+
+    Attributes:
+        rates: Of one token, in a short prompt.
+        assumed: What the book does not know about these rates.
+    """
 
     def __init__(self, book: PriceBook, call: Call) -> None:
         """Look up the model's rates.
@@ -46,6 +51,7 @@ class Tariff:
         self._book = book
         self._call = call
         # A provider that sells no writes bills what it caches as plain input.
+        self.assumed: tuple[str, ...] = ()
         self._lifetime = next((one for one in _LIFETIMES if self._sells(one)), None)
         self.rates = Rates(
             input=self.cost(fresh=1),
@@ -64,6 +70,8 @@ class Tariff:
         quote = self._book.quote(usage, self._call)
         if quote.cost is None:
             raise ContextError(f'no context can be priced: {quote.reason}')
+        if quote.assumed:
+            self.assumed = tuple(dict.fromkeys(self.assumed + quote.assumed))
         return quote.cost
 
     def _sells(self, lifetime: str) -> bool:
