@@ -67,6 +67,14 @@ def test_no_encoding_is_ever_fetched(monkeypatch, tmp_path: Path) -> None:
     assert b'other' == (tmp_path / encodings._FILE).read_bytes()
 
 
+def test_the_extra_counts_what_tiktoken_counts() -> None:
+    pytest.importorskip('bpe_openai', reason='the extra `tokens` is not installed')
+    count = encodings._bpe()
+
+    assert [0, 2, 3] == [count(text) for text in ('', 'hello world', 'Tokens are money')]
+    assert 600_000 <= count('hello world ' * 300_000) <= 600_100
+
+
 def test_a_ratio_learns_from_what_calls_report() -> None:
     ratio = Ratio(milli=1_150, low=1_030, high=1_220)
     for _ in range(12):

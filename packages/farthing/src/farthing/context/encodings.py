@@ -22,6 +22,7 @@ _NAME = 'o200k_base'
 _FILE = 'fb374d419588a4632f3f557e76b4b70aebbca790'
 _SHA256 = '446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d'
 _VARIABLES = ('TIKTOKEN_CACHE_DIR', 'DATA_GYM_CACHE_DIR')
+_PIECE = 100_000  # characters: `bpe-openai` refuses texts of a million
 _lock = Lock()
 
 
@@ -57,7 +58,11 @@ def _bpe() -> Count | None:
         import bpe_openai  # noqa: PLC0415 - the extra `tokens`
     except ModuleNotFoundError:
         return None
-    count: Count = bpe_openai.get_encoding(_NAME).count
+    encode = bpe_openai.get_encoding(_NAME).encode_ordinary
+
+    def count(text: str) -> int:
+        return sum(len(encode(text[at : at + _PIECE])) for at in range(0, len(text), _PIECE))
+
     return count
 
 
