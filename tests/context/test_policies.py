@@ -147,6 +147,19 @@ def test_a_summary_that_comes_too_late_is_not_taken() -> None:
     assert moved_on == failed(moved_on, waiting.asked, NOW)
 
 
+def test_a_long_history_is_summarised_in_slices_that_a_model_can_read() -> None:
+    policy = PeriodicSummary(keep_turns=2, every=1, slice_tokens=1_300)
+    state, slices = State(), []
+    for turns in range(12, 16):
+        state = plan(policy, asked(turns), state, SETTING).state
+        slices.append((state.asked.start, state.asked.stop))
+        state = summarised(state, state.asked, digest=f'summary {turns}')
+        state = plan(policy, asked(turns), state, SETTING).state
+
+    # Three turns of 400 tokens each time, one after the other.
+    assert [(1, 7), (7, 13), (13, 19), (19, 25)] == slices
+
+
 def test_a_summary_that_nobody_makes_is_asked_for_again() -> None:
     waiting = summarising(5, State()).state
     later = replace(SETTING, now=NOW + timedelta(minutes=11))
@@ -249,6 +262,7 @@ def test_what_is_no_state_is_refused(data: bytes, said: str) -> None:
         lambda: Window(every=0),
         lambda: TrimWhenCold(keep_turns=0),
         lambda: PeriodicSummary(every=-1),
+        lambda: PeriodicSummary(summary_tokens=0),
         lambda: ClearToolResults(keep=-1),
         lambda: ClearToolResults(at_least=0),
         lambda: Select(budget=0),

@@ -47,7 +47,7 @@ _COLUMNS = (
 def recall(
     turns: str, questions: str, budget: int, retriever: str, where: tuple[str, ...], form: str
 ) -> None:
-    r"""How much of the evidence for questions a retrieval policy finds within a budget.
+    """How much of the evidence for questions a retrieval policy finds within a budget.
 
     A turn is {"conv", "id", "text"} and may have a "speaker"; turns of a conversation stand in
     order. A question is {"conv", "question", "evidence": [ids of turns]}; those without evidence
@@ -57,9 +57,8 @@ def recall(
     \b
     Examples:
       farthing context recall --turns turns.jsonl.gz --questions qa.jsonl.gz --budget 2000
-      farthing context recall --turns turns.jsonl --questions qa.jsonl \
-          --retriever bm25,minilm --where category=1 --format json
-    """
+      farthing context recall --turns turns.jsonl --questions qa.jsonl --retriever bm25,minilm
+    """  # noqa: D301 - click keeps lines after the character \b, which a raw text has not
     said = measured(turns, questions, budget=budget, retriever=retriever, where=where)
     if form == 'json':
         show.as_json(said)

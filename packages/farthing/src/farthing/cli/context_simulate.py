@@ -83,7 +83,7 @@ def simulate(
     overlay: str | None,
     form: str,
 ) -> None:
-    r"""What each policy of context control would have cost on recorded sessions.
+    """What each policy of context control would have cost on recorded sessions.
 
     A line is an object with `messages` in OpenAI's chat format. Every answer in it is called for
     again, with the prompt that the policy makes of the messages before it; prefixes are cached as
@@ -92,6 +92,7 @@ def simulate(
     The optimum is the cheapest schedule that hindsight allows, with the same turns kept. Lengths
     are estimates (the output says how they were counted), so costs are no bill; they compare.
 
+    \b
     full           all messages, cached
     full_uncached  all messages, no caching
     window         the newest turns, moved each turn
@@ -103,9 +104,8 @@ def simulate(
     \b
     Examples:
       farthing context simulate --traces sessions.jsonl.gz --model claude-sonnet-4-6
-      farthing context simulate --traces sessions.jsonl --tools tools.json \
-          --model gpt-5-mini --policies full,auto,optimum --format json
-    """
+      farthing context simulate --traces sessions.jsonl --model gpt-5-mini --format json
+    """  # noqa: D301 - click keeps lines after the character \b, which a raw text has not
     chosen = _chosen(policies)
     book = options.book(overlay)
     seller, tariff = _tariff(book, model, provider, at)

@@ -12,6 +12,7 @@ from farthing.context.planning import seen
 from farthing.context.rates import Rates
 from farthing.context.values import History, Request, Setting, State, Step, Summary
 from farthing.context.window import check_turns, is_due, keep_start
+from farthing.errors import ContextError
 
 INSTRUCTION_TOKENS = 150
 """About what the request for a summary adds to what it is of."""
@@ -29,6 +30,8 @@ class PeriodicSummary:
         every: Turns that pile up between two summaries; `auto` takes the cheapest number by the
             rates, the growth that the session has shown, and what a summary costs.
         summary_tokens: About how long a summary is.
+        slice_tokens: The most that one is made of, besides the one before it: a model that gets
+            more than it can read sees the end of it alone. A single turn may be longer.
         rates: Of the model that makes them; `None` is the session's own.
 
     Raises:
@@ -38,10 +41,13 @@ class PeriodicSummary:
     keep_turns: int = 6
     every: int | Literal['auto'] = 'auto'
     summary_tokens: int = 400
+    slice_tokens: int = 60_000
     rates: Rates | None = None
 
     def __post_init__(self) -> None:
         check_turns(self.keep_turns, self.every)
+        if min(self.summary_tokens, self.slice_tokens) < 1:
+            raise ContextError(f'{self} cannot be: expected at least 1 token')
 
     def step(self, history: History, state: State, setting: Setting) -> Step:
         """Take a summary that is ready; else ask for one, if enough has piled up."""
@@ -59,12 +65,15 @@ class PeriodicSummary:
             return Step(state=state)
         request = self._request(history, state, setting, stop)
         # What was dropped for another reason is missing until a summary covers it.
-        due = state.cut > covered or is_due(self.every, history, state, setting, stop, request)
+        due = state.cut > covered or is_due(
+            self.every, history, state, setting, request.stop, request
+        )
         return Step(state=replace(state, asked=request) if due else state)
 
     def _request(self, history: History, state: State, setting: Setting, stop: int) -> Request:
         old = state.summary
         begin = old.until if old else history.turns[0].start
+        stop = self._within_slice(history, begin, stop)
         piece = INSTRUCTION_TOKENS + (old.tokens if old else 0) + history.tokens(begin, stop)
         view = seen(history, state).tokens
         own, cheap = setting.rates, self.rates or setting.rates
@@ -84,6 +93,12 @@ class PeriodicSummary:
             token_cost=own.read if shares else cheap.input,
             at=setting.now,
         )
+
+    def _within_slice(self, history: History, begin: int, stop: int) -> int:
+        """The last turn up to which a summary can be made; the first one, if that is too long."""
+        ends = [turn.start for turn in history.turns if begin < turn.start < stop] + [stop]
+        fit = [end for end in ends if history.tokens(begin, end) <= self.slice_tokens]
+        return fit[-1] if fit else ends[0]
 
 
 def _waits(state: State, now: datetime) -> bool:
