@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Literal
 
 from farthing.context.rates import Rates
@@ -74,11 +75,7 @@ class History:
     @cached_property
     def sums(self) -> tuple[int, ...]:
         """Tokens of the blocks before each position, and of all."""
-        total, sums = 0, [0]
-        for block in self.blocks:
-            total += block.tokens
-            sums.append(total)
-        return tuple(sums)
+        return tuple(accumulate((block.tokens for block in self.blocks), initial=0))
 
     @cached_property
     def head(self) -> tuple[int, ...]:
@@ -98,10 +95,8 @@ class History:
 
     def anchor(self, stop: int) -> str:
         """A digest of the blocks before `stop`: it tells this beginning from every other."""
-        digest = blake2b(digest_size=16)
-        for block in self.blocks[:stop]:
-            digest.update(block.digest.encode() + b'\0')
-        return digest.hexdigest()
+        beginning = '\0'.join(block.digest for block in self.blocks[:stop])
+        return blake2b(beginning.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
