@@ -23,6 +23,7 @@ TABLES = (
     'caching_plan',
     'caching_score',
     'caching_real',
+    'context',
 )
 MISSED = 1
 

@@ -5,6 +5,7 @@
     ├── PriceError      (ValueError)   price data that contradicts itself or cannot be read
     ├── EntryError      (ValueError)   an entry whose fields contradict each other
     ├── InputError      (ValueError)   a user's argument, file or environment variable
+    ├── ContextError    (ValueError)   a history, or what a context policy made of it
     └── LedgerError     (OSError)      a ledger that cannot be opened, read or written
         ├── LedgerBusy                 another process holds it longer than we wait
         ├── LedgerCorrupt              its file is damaged or not a ledger
@@ -32,6 +33,10 @@ class EntryError(FarthingError, ValueError):
 
 class InputError(FarthingError, ValueError):
     """A user's argument, file or environment variable that cannot be taken."""
+
+
+class ContextError(FarthingError, ValueError):
+    """A history, or what a context policy made of it, that contradicts itself."""
 
 
 class LedgerError(FarthingError, OSError):
