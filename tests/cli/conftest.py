@@ -1,6 +1,6 @@
 """A ledger of a few entries that a reader can add up by hand, and the command line over it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from farthing import Attribution, Entry, Ledger, Line, Quote, Usage
 from farthing.cli import main
+from farthing.io.tap import tap
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 Run = Callable[..., Result]
@@ -35,6 +36,13 @@ def entry(number: int, **changes) -> Entry:
         'list_cost': 4_500_000_000,
     }
     return Entry(**(fields | changes))
+
+
+@pytest.fixture(autouse=True)
+def _untapped() -> Iterator[None]:
+    """A demo in this process leaves its handler's tap on, as a user's program does."""
+    yield
+    tap.uninstall()
 
 
 UNPRICED = Quote(status='unpriced', cost=None, reason='no price for it', book='test')

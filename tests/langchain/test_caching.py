@@ -343,7 +343,7 @@ def test_tools_that_are_dicts_are_marked_and_stay_as_they_were(claude, wire, mar
 
 def test_a_users_own_marks_stay_and_four_is_the_most(claude, wire, marking) -> None:
     text = {'type': 'text', 'text': 'Where is my order 7?'}
-    marked = {**text, 'cache_control': {'type': 'ephemeral', 'ttl': '1h'}}
+    marked = {**text, 'cache_control': {'type': 'ephemeral', 'ttl': '5m'}}
     said = [SystemMessage([marked, text]), HumanMessage([marked, marked, text])]
     before = copy.deepcopy(said)
     cached(claude().bind_tools([look_up]), annotator=marking).invoke(said)

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 SAID = [ChatMessage(role='system', content='Be kind.'), ChatMessage('Where is my order 7?')]
-POINT = CachePoint(cache_control=CacheControl(type='ephemeral', ttl='1h'))
+POINT = CachePoint(cache_control=CacheControl(type='ephemeral', ttl='5m'))
 
 
 class Order(BaseModel):
@@ -202,7 +202,7 @@ def test_cache_points_stay_for_anthropic(anthropic, wire, marking) -> None:
 
     (body,) = wire.bodies
     first, second = body['messages'][0]['content']
-    assert {'type': 'ephemeral', 'ttl': '1h'} == first['cache_control']
+    assert {'type': 'ephemeral', 'ttl': '5m'} == first['cache_control']
     assert {'type': 'ephemeral'} == second['cache_control']
     assert '/system/0' in marks(body)
 
