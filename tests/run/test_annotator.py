@@ -16,6 +16,7 @@ from farthing import Ledger
 from farthing.io.tap import tap
 from farthing.meter.shared import account, meter
 from farthing.run.annotator import Annotator, annotator
+from farthing.run.asking import Curiosity
 from farthing.run.client import annotating
 
 HANDBOOK = ' '.join(
@@ -179,6 +180,34 @@ def test_openai_gets_its_own_words_and_none_of_anthropics(sim, ledger) -> None:
     assert 'cache_control' in json.dumps(payload)
     client = openai.OpenAI(base_url=sim.openai_url, api_key='k')
     assert client.chat.completions.create(**sent).choices
+
+
+def test_the_provider_is_asked_why_it_missed_and_its_word_is_in_the_verdict(sim, ledger) -> None:
+    marks = Annotator(meter(ledger), now=sim.clock, curiosity=Curiosity(always=True))
+    client = claude(sim, marks)
+    said = [{'role': 'user', 'content': 'Who are you?'}]
+    for clock in ('', '', 'It is noon. ', 'It is one. '):
+        client.messages.create(
+            model='claude-sonnet-4-6',
+            max_tokens=30,
+            system=[{'type': 'text', 'text': HANDBOOK}, {'type': 'text', 'text': f'{clock}Go.'}],
+            messages=said,
+        )
+        sim.clock.advance(20)
+
+    reasons = [row.keys['decision_reason'] for row in ledger.report(by=['decision_reason']).rows]
+    assert reasons
+    explained = list(ledger.explained())
+    assert {'edit'} <= {one.cause for one in explained}
+
+
+def test_nobody_is_asked_where_the_address_is_not_the_providers_own(sim, ledger) -> None:
+    marks = Annotator(meter(ledger), now=sim.clock)
+    body = {'model': 'claude-sonnet-4-6', 'messages': [{'role': 'user', 'content': 'Hello'}]}
+
+    talk(sim, claude(sim, marks), pause_s=20)
+
+    assert 'diagnostics' not in marks.annotate(body, provider='anthropic', api='anthropic_messages')
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,7 @@ class Exchange:
             first_token_us=(first_ns - self._started_ns) // 1_000,
             reading=reading,
             ok=ok,
+            official=self._endpoint.official,
         )
         for choice in self._choices:
             decide(self._accounts, choice.about(entry_id, answer))

@@ -24,12 +24,14 @@ class Answer:
         first_token_us: Time to the first byte of a streamed answer, else to its end.
         reading: What the answer said; `None` when there was none to read.
         ok: Whether the provider served it.
+        official: Whether it went to the provider's own address.
     """
 
     time: datetime
     first_token_us: int
     reading: Reading | None
     ok: bool
+    official: bool
 
 
 Settle = Callable[[str, Answer], Decision]

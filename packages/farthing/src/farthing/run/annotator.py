@@ -27,6 +27,7 @@ from farthing.meter.choices import Answer, Choice, choose
 from farthing.meter.shared import Source, meter
 from farthing.prices.quote import UNSAID, Call
 from farthing.run.annotates import Annotates
+from farthing.run.asking import Curiosity
 from farthing.usage import Usage
 from farthing.wire.marking import MARKINGS, Marking
 from farthing.wire.prompt import shape_of
@@ -62,14 +63,22 @@ class Annotator:
     Args:
         one: Whose ledger it learns in and whose prices it counts with.
         now: Tells the time in seconds since 1970.
+        curiosity: Whether and when the provider itself is asked why it missed.
 
     Attributes:
         unmarked: How many requests went out unmarked, by reason.
     """
 
-    def __init__(self, one: Meter, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        one: Meter,
+        *,
+        now: Callable[[], float] = time.time,
+        curiosity: Curiosity | None = None,
+    ) -> None:
         self._meter = one
         self._now = now
+        self._curiosity = curiosity or Curiosity()
         self._memory = SharedMemory(one.ledger)
         self._planning = threading.Lock()
         self._rates: dict[tuple[str, str, int], Rates | None] = {}
@@ -114,14 +123,26 @@ class Annotator:
         if made.unmarked is not None:
             self.unmarked[made.unmarked] += 1
         sent = marking.marked(payload, made)
-        settle = partial(self._settled, prompt, made, known)
+        ours = False
+        if provider == 'anthropic' and made.unmarked != 'malformed':
+            asked = self._curiosity.asked(sent, prompt)
+            ours, sent = asked is not sent, asked
+        settle = partial(self._settled, prompt, made, known, asked=ours)
         choose(Choice(LEVER, shape_of(sent), settle))
         return sent
 
     def _settled(
-        self, prompt: Prompt, made: Plan, known: Rates | None, entry_id: str, answer: Answer
+        self,
+        prompt: Prompt,
+        made: Plan,
+        known: Rates | None,
+        entry_id: str,
+        answer: Answer,
+        *,
+        asked: bool,
     ) -> Decision:
         """Learn from an answer, and say what was decided about its request."""
+        self._curiosity.learn(prompt, answer, asked=asked)
         usage = answer.reading.usage if answer.ok and answer.reading is not None else None
         if usage is not None and known is not None:
             lesson = usage_lesson(prompt, made, usage, model=known.model)

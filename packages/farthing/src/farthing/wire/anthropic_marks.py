@@ -26,6 +26,7 @@ from farthing.wire.structure import altered
 Words = Mapping[str, Any]
 
 _MARK = 'cache_control'
+_QUESTION = 'diagnostics'
 _FOREIGN = 'prompt_cache_breakpoint'
 _THINKING = frozenset({'thinking', 'redacted_thinking'})
 # Prose cannot tell how many tokens these are; Anthropic bills a full-size image as about 1,600.
@@ -69,6 +70,13 @@ def marked(payload: Words, made: Plan) -> dict[str, Any]:
 
 def _marked(block: dict[str, Any], *, life: Lifetime) -> dict[str, Any]:
     return {**block, _MARK: {'type': 'ephemeral'} | ({'ttl': life} if life == '1h' else {})}
+
+
+def asking(payload: dict[str, Any], previous: str | None) -> dict[str, Any]:
+    """The payload with the question why its cache was missed; itself where the user asks."""
+    if _QUESTION in payload:
+        return payload
+    return {**payload, _QUESTION: {'previous_message_id': previous}}
 
 
 def stripped(payload: Words) -> dict[str, Any]:
