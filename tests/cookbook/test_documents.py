@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,23 @@ index = VectorStoreIndex.from_documents([Document(text='Late parcels are refunde
 
 
 @pytest.fixture(scope='module')
-def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
+def server() -> Iterator[farthing_sim.Sim]:
     with farthing_sim.serving() as sim:
-        yield {
-            **os.environ,
-            'ANTHROPIC_BASE_URL': sim.anthropic_url,
-            'ANTHROPIC_API_KEY': 'simulated',
-            'OPENAI_BASE_URL': sim.openai_url,
-            'OPENAI_API_BASE': sim.openai_url,
-            'OPENAI_API_KEY': 'simulated',
-            'FARTHING_LEDGER': f'sqlite:///{tmp_path_factory.mktemp("ledger")}/farthing.db',
-        }
+        yield sim
+
+
+@pytest.fixture
+def environment(server, tmp_path) -> dict[str, str]:
+    server.reset()  # nobody reads what another's prompts have cached
+    return {
+        **os.environ,
+        'ANTHROPIC_BASE_URL': server.anthropic_url,
+        'ANTHROPIC_API_KEY': 'simulated',
+        'OPENAI_BASE_URL': server.openai_url,
+        'OPENAI_API_BASE': server.openai_url,
+        'OPENAI_API_KEY': 'simulated',
+        'FARTHING_LEDGER': f'sqlite:///{tmp_path}/farthing.db',
+    }
 
 
 def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
@@ -55,29 +62,37 @@ def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
 def test_a_recipe_runs_and_ends_with_its_costs(recipe, environment, tmp_path) -> None:
     printed = run([sys.executable, str(recipe)], environment, tmp_path)
 
-    assert re.search(r'globex letters .* 1 calls 0\.0\d+ USD', printed)
+    assert re.search(r'globex letters .*[1-9] calls 0\.0\d+ USD', printed)
 
 
-@pytest.mark.xdist_group('readme')
-def test_the_readmes_python_runs(environment, tmp_path) -> None:
-    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
+@pytest.mark.parametrize('recipe', RECIPES[2:4], ids=lambda path: path.stem)
+def test_the_recipes_of_caching_save_and_find_the_planted_clock(
+    recipe, environment, tmp_path
+) -> None:
+    printed = run([sys.executable, str(recipe)], environment, tmp_path)
+
+    paid = dict(re.findall(r'globex ([a-z ]+) 5 calls (0\.\d+) USD', printed))
+    assert Decimal(paid['letters']) < Decimal(paid['fixed mark']) < Decimal(paid['plain']) / 2
+    assert 'clock edit 4 calls' in printed
+    told = run(['farthing', 'cache', 'explain', '--where', 'task=clock'], environment, tmp_path)
+    assert 'system[0] changed: 4 of 5 calls' in ' '.join(told.split())
+
+
+def test_the_readmes_python_and_then_its_commands_run(environment, tmp_path) -> None:
+    text = (ROOT / 'README.md').read_text()
+    blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
     script = tmp_path / 'readme.py'
     script.write_text(AROUND + '\n'.join(blocks))
     printed = run([sys.executable, str(script)], environment, tmp_path)
 
-    assert len(blocks) >= 3
+    assert len(blocks) >= 4
     assert 'Usage(' in printed
-
-
-@pytest.mark.xdist_group('readme')
-def test_the_readmes_commands_run(environment, tmp_path) -> None:
-    text = (ROOT / 'README.md').read_text().replace('\\\n', ' ')
     commands = [
         line
-        for block in re.findall(r'```console\n(.*?)```', text, re.DOTALL)
+        for block in re.findall(r'```console\n(.*?)```', text.replace('\\\n', ' '), re.DOTALL)
         for line in block.splitlines()
         if line.startswith('farthing ')
     ]
-    assert len(commands) >= 6
+    assert len(commands) >= 8
     for command in commands:
         run(['bash', '-c', command], environment, tmp_path)
