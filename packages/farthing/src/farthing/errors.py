@@ -5,6 +5,8 @@
     ├── PriceError      (ValueError)   price data that contradicts itself or cannot be read
     ├── EntryError      (ValueError)   an entry whose fields contradict each other
     ├── InputError      (ValueError)   a user's argument, file or environment variable
+    ├── RoutingError    (ValueError)   routes, policies or answers that cannot decide
+    │   └── ArtefactError              a trained router's file is damaged or of another version
     └── LedgerError     (OSError)      a ledger that cannot be opened, read or written
         ├── LedgerBusy                 another process holds it longer than we wait
         ├── LedgerCorrupt              its file is damaged or not a ledger
@@ -32,6 +34,14 @@ class EntryError(FarthingError, ValueError):
 
 class InputError(FarthingError, ValueError):
     """A user's argument, file or environment variable that cannot be taken."""
+
+
+class RoutingError(FarthingError, ValueError):
+    """Routes, policies or a classifier's answer that cannot decide a call."""
+
+
+class ArtefactError(RoutingError):
+    """A trained router's file that is damaged, of another version, or short of what it needs."""
 
 
 class LedgerError(FarthingError, OSError):

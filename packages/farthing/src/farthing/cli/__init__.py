@@ -29,6 +29,7 @@ _VERBS: Mapping[str, str] = MappingProxyType(
         'findings': 'Where money leaks: dear tenants, loops, idle caches, unpriced models.',
         'price': 'The price of a usage object, or of a file of them.',
         'prices': 'Show and check the price book, compare it.',
+        'router': 'Calibrate a router on your own labelled queries, judge it, watch it.',
         'reprice': 'Price stored calls again by the book of today; both figures are kept.',
         'verify': 'Check that the ledger is whole and its sums are right.',
     }

@@ -1,0 +1,217 @@
+"""The order of a decision: forced route, guards, session, policies, default.
+
+forced      the caller insists: nothing else is asked
+guards      routes that cannot serve the query are out; a choice that is out moves up to the
+            next stronger route that can serve it, never down
+session     a pending tool call stays with its route; a warm cache is left for a cheaper route
+            only where that pays, or at a free switch point; for a stronger one always
+policies    in order, the first with an opinion; one that fails means the default route
+default     where no policy has an opinion
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from farthing.errors import RoutingError
+from farthing.flow import Flow
+from farthing.prices import PriceBook
+from farthing.routing.policy import Ask, AskingPolicy, Choice, Draft, Policy, Reply
+from farthing.routing.query import Query, Session
+from farthing.routing.routes import Route, refusals
+from farthing.routing.switching import BreakEven, break_even
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_SCORES: Mapping[str, float] = MappingProxyType({})
+ORDER_VERSION = '1'
+"""The edition of this order: it stands for the version where no policy decided."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Which route serves a query, and all that led to it. It holds nothing of the query's text.
+
+    Attributes:
+        route: The route to serve it.
+        policy: What decided: a policy's name, or `forced`, `session`, `guards`, `default`.
+        version: The policy's version.
+        reason: Why, in one line.
+        wanted: The route that the policy chose, before guards and session.
+        scores: What the policy measured.
+        threshold: What it compared with.
+        refused: The routes that cannot serve the query, and why.
+        failed: Name of the policy that failed and the kind of its error.
+        switch: The break-even of a switch that was weighed.
+        draft: The accepted draft of a cascade; nothing more need be called.
+    """
+
+    route: str
+    policy: str
+    version: str = ORDER_VERSION
+    reason: str
+    wanted: str | None = None
+    scores: Mapping[str, float] = field(default_factory=lambda: _NO_SCORES)
+    threshold: float | None = None
+    refused: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    failed: str | None = None
+    switch: BreakEven | None = None
+    draft: Draft | None = field(default=None, repr=False)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Numbers and names for the ledger's decision record; what is unknown is left out."""
+        found: dict[str, object] = {
+            'wanted': self.wanted,
+            'scores': dict(self.scores) or None,
+            'threshold': self.threshold,
+            'refused': dict(self.refused) or None,
+            'failed': self.failed,
+            'switch_first': None if self.switch is None else self.switch.first,
+            'switch_later': None if self.switch is None else self.switch.later,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """Routes, policies and a default: it decides, and calls nothing itself. Share it freely.
+
+    Attributes:
+        routes: By name, the weakest first: a refused choice moves towards the end.
+        policies: In the order in which they are asked.
+        default: The route where no policy has an opinion, or one fails.
+        book: Prices, for weighing a switch.
+
+    Raises:
+        RoutingError: There is no route, a name differs from its key, or the default is unknown.
+    """
+
+    routes: Mapping[str, Route]
+    policies: tuple[Policy | AskingPolicy, ...]
+    default: str
+    book: PriceBook
+
+    def __post_init__(self) -> None:
+        if self.default not in self.routes:
+            raise RoutingError(
+                f'`default` is {self.default!r}: expected one of {", ".join(self.routes)}'
+            )
+        for name, route in self.routes.items():
+            if name != route.name:
+                raise RoutingError(f'route {route.name!r} stands under the name {name!r}')
+
+    def decide(self, query: Query, at: datetime) -> Flow[Ask, Reply, Decision]:
+        """The route for `query`, as a flow: drive it with `farthing.flow.run` or `arun`.
+
+        What a policy raises, or what answering its question raised, is recorded as `failed`.
+
+        Raises:
+            RoutingError: The forced route is none of ours.
+        """
+        if query.forced is not None:
+            self._check(query.forced)
+            return Decision(route=query.forced, policy='forced', reason='the caller insists')
+        refused = refusals(query, self.routes)
+        session = query.session
+        if session is not None and session.route not in self.routes:
+            session = None  # the routes were changed since: a new conversation for us
+        if session is not None and session.pending_tool_call and session.route not in refused:
+            return Decision(
+                route=session.route,
+                policy='session',
+                reason='a pending tool call stays with its model',
+                refused=refused,
+            )
+        if session is not None and self._holds(session, refused, at):
+            return Decision(
+                route=session.route,
+                policy='session',
+                reason='the cache is warm and no cheaper route would pay',
+                refused=refused,
+            )
+        found = yield from self._chosen(query)
+        return self._kept(self._guarded(found, refused), session, at)
+
+    def _chosen(self, query: Query) -> Flow[Ask, Reply, Decision]:
+        """What the policies want; the default where none has an opinion or one fails."""
+        for policy in self.policies:
+            try:
+                if isinstance(policy, AskingPolicy):
+                    choice = yield from policy.choosing(query)
+                else:
+                    choice = policy.choose(query)
+                if choice is not None:
+                    self._check(choice.route)
+                    return _decided(policy, choice)
+            except Exception as error:  # noqa: BLE001 - a user's call never fails for its router
+                return Decision(
+                    route=self.default,
+                    policy='default',
+                    reason=f'{policy.name} failed',
+                    failed=f'{policy.name}: {type(error).__name__}',
+                )
+        return Decision(route=self.default, policy='default', reason='no policy has an opinion')
+
+    def _guarded(self, found: Decision, refused: Mapping[str, str]) -> Decision:
+        """The decision, moved up to a route that can serve the query."""
+        route, reason = found.route, found.reason
+        if route in refused:
+            names = list(self.routes)
+            above = names[names.index(route) + 1 :]
+            able = [name for name in (*above, self.default, *names[::-1]) if name not in refused]
+            # Where no route seems able, the one that was wanted is called: its own error says why.
+            route = able[0] if able else route
+            reason = f'{reason}; {found.route} {refused[found.route]}'
+        return replace(found, route=route, reason=reason, refused=refused)
+
+    def _kept(self, found: Decision, session: Session | None, at: datetime) -> Decision:
+        """The decision, unless it leaves a warm cache for a cheaper route and does not pay."""
+        if session is None or session.free is not None or not self._downward(session, found.route):
+            return found
+        if session.route in found.refused:
+            return found
+        weighed = self._weigh(session, found.route, at)
+        if weighed is not None and weighed.pays(session.turns_left):
+            return replace(found, switch=weighed)
+        why = 'its price is unknown' if weighed is None else 'leaving the cache does not pay'
+        return replace(
+            found,
+            route=session.route,
+            draft=None,
+            switch=weighed,
+            reason=f'{found.reason}; stays, for {why}',
+        )
+
+    def _holds(self, session: Session, refused: Mapping[str, str], at: datetime) -> bool:
+        """Whether no policy need be asked: nothing is stronger, and nothing cheaper would pay."""
+        able = [name for name in self.routes if name not in refused]
+        if session.free is not None or session.route not in able or session.route != able[-1]:
+            return False
+        weighed = [self._weigh(session, name, at) for name in able[:-1]]
+        return not any(one is not None and one.pays(session.turns_left) for one in weighed)
+
+    def _weigh(self, session: Session, route: str, at: datetime) -> BreakEven | None:
+        old, new = self.routes[session.route], self.routes[route]
+        return break_even(session, old, new, self.book, at)
+
+    def _downward(self, session: Session, route: str) -> bool:
+        names = list(self.routes)
+        return names.index(route) < names.index(session.route)
+
+    def _check(self, route: str) -> None:
+        if route not in self.routes:
+            raise RoutingError(f'no route {route!r}; known: {", ".join(self.routes)}')
+
+
+def _decided(policy: Policy | AskingPolicy, choice: Choice) -> Decision:
+    return Decision(
+        route=choice.route,
+        policy=policy.name,
+        version=policy.version,
+        reason=choice.reason,
+        wanted=choice.route,
+        scores=choice.scores,
+        threshold=choice.threshold,
+        draft=choice.draft,
+    )
