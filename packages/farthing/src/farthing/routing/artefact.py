@@ -16,7 +16,7 @@ import orjson
 from farthing.errors import ArtefactError
 from farthing.routing.calibrating import Calibrated
 from farthing.routing.drift import Reference
-from farthing.routing.features import SHAPES
+from farthing.routing.features import SHAPES, STEMS
 from farthing.routing.model import Model, Scale
 from farthing.routing.numeric import Array, np
 
@@ -89,8 +89,12 @@ def written(
             'intercept': model.intercept,
             'tasks': model.tasks,
             'salt': model.salt,
-            **{name: _listed(getattr(model, name)) for name in ('shape', 'text', 'embedding')},
-            **{name: _listed(getattr(scale, name)) for name in _SCALES},
+            'shape': _listed(model.shape),
+            'embedding': _listed(model.embedding),
+            'bags': {kind: weights.tolist() for kind, weights in model.bags.items()},
+            'shape_mean': scale.shape_mean.tolist(),
+            'shape_spread': scale.shape_spread.tolist(),
+            'rarity': {kind: scale.rarity[kind].tolist() for kind in model.bags},
         },
     }
     body['checksum'] = _checksum(body)
@@ -125,11 +129,9 @@ def read(content: bytes) -> Artefact:
         ) from error
 
 
-_SCALES = ('shape_mean', 'shape_spread', 'rarity')
-
-
 def _artefact(body: Mapping[str, Any], checksum: str) -> Artefact:
     model, reference = body['model'], body['reference']
+    bags = model['bags']
     missing = {'score', *SHAPES} - {*reference['spreads']}
     if missing:
         raise ArtefactError(f'the router lacks the spreads of {sorted(missing)}')
@@ -139,9 +141,13 @@ def _artefact(body: Mapping[str, Any], checksum: str) -> Artefact:
             tasks=model['tasks'],
             salt=model['salt'],
             shape=_array(model['shape']),
-            text=_array(model['text']),
+            bags={kind: _numbers(bags[kind]) for kind in STEMS if kind in bags},
             embedding=_array(model['embedding']),
-            scale=Scale(**{name: np.array(model[name], dtype=np.float64) for name in _SCALES}),
+            scale=Scale(
+                shape_mean=_numbers(model['shape_mean']),
+                shape_spread=_numbers(model['shape_spread']),
+                rarity={kind: _numbers(model['rarity'][kind]) for kind in STEMS if kind in bags},
+            ),
         ),
         threshold=body['threshold'],
         weak=body['weak'],
@@ -167,4 +173,8 @@ def _listed(values: Array | None) -> list[float] | None:
 
 
 def _array(values: list[float] | None) -> Array | None:
-    return None if values is None else np.array(values, dtype=np.float64)
+    return None if values is None else _numbers(values)
+
+
+def _numbers(values: list[float]) -> Array:
+    return np.array(values, dtype=np.float64)

@@ -2,8 +2,9 @@
 
 The labels are cut into folds. For each fold the methods are compared on the other folds alone
 (again by cross-validation), the best are fitted there, and the fold is scored by them: these scores
-are of queries that neither the fit nor the choice has seen. They give the quality that is
-promised, the threshold, and the picture of scores that `drift` compares with.
+are of queries that neither the fit nor the choice has seen, and give the quality that is promised.
+The router handed out is chosen and fitted in the same way on all labels; its threshold, and the
+picture of scores that `drift` compares with, are of queries left out of its fit.
 """
 
 import sys
@@ -18,13 +19,14 @@ from farthing.routing.measures import Curve, Ranking, apgr, cost_share, least_sh
 from farthing.routing.methods import Method, candidates
 from farthing.routing.model import Model
 from farthing.routing.numeric import Array, Counts, np
-from farthing.routing.training import Seen, fitted, folds, out_of_fold, scored
+from farthing.routing.training import Seen, fitted, folds, out_of_fold, scored, unseen_scores
 
 LEAST_LABELS = 200
 """Below this, scores are near chance: on MMLU an APGR of .52 at 50 labels, .55 at 200."""
 FOLDS = 5
 BEST = 3
 """The mean of so many methods varies less with the choice than the single best."""
+_FINE_FOLDS = 20
 _SEED = 20_261_125
 
 
@@ -127,14 +129,14 @@ def calibrate(labels: Labels, aim: Aim, *, salt: int, embed: Embed | None = None
         )
     seen = Seen.of(labels, salt=salt, embed=embed)
     methods = candidates(tasks=labels.has_tasks, embedding=embed is not None)
-    fold = folds(seen.group, FOLDS, _SEED)
-    unseen = nested(seen, methods, fold)
-    curve = Ranking.of(unseen, seen.weak, seen.strong).curve()
-    chosen = best(seen, methods)
-    model = fitted(seen, chosen)
+    judged = nested(seen, methods, folds(seen.group, FOLDS, _SEED))
+    curve = Ranking.of(judged, seen.weak, seen.strong).curve()
     share = aim.share(curve)
+    chosen = best(seen, methods)
+    # The threshold is of the router that is handed out: nearly all queries are in each of its fits.
+    unseen = unseen_scores(seen, chosen, folds(seen.group, _FINE_FOLDS, _SEED))
     return Calibrated(
-        model=model,
+        model=fitted(seen, chosen),
         methods=chosen,
         threshold=threshold(unseen, share),
         apgr=apgr(curve),

@@ -1,13 +1,15 @@
 """What a trained router sees of a query: its shape, and its words as anonymous buckets.
 
-Words are stems of at most `_STEM` characters, counted in buckets by a keyed hash, so that what is
+Words, whole or cut to a stem, are counted in buckets by a keyed hash, so that what is
 learned holds weights of buckets and no vocabulary. A user's own embedding can stand beside them.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import log1p
+from types import MappingProxyType
+from typing import Literal
 from zlib import crc32
 
 from farthing.routing.numeric import Array, np
@@ -29,7 +31,10 @@ SHAPES = (
     'non-ASCII share',
 )
 BUCKETS = 512
-_STEM = 5
+Bag = Literal['words', 'stems']
+STEMS: Mapping[Bag, int] = MappingProxyType({'words': 8, 'stems': 4})
+"""How many characters of a word count. Code and commands want whole words, and prose, of which
+there are never enough labels, wants what its words have in common."""
 _TOKEN = re.compile(r'[^\W\d_]+|\d+|[^\w\s]|_')
 _TIE = 1e-9  # far below any difference of scores that means something
 _MOST_CHARACTERS = 20_000  # a decision stays quick on a prompt of megabytes
@@ -58,12 +63,12 @@ def shape(text: str) -> list[float]:
     ]
 
 
-def buckets(text: str, salt: int) -> tuple[list[int], list[float]]:
-    """The buckets of the text's words, and their signed weights before idf."""
+def buckets(text: str, stem: int, salt: int) -> tuple[list[int], list[float]]:
+    """The buckets of the text's words, cut to `stem` characters, and their signed weights."""
     found: Counter[int] = Counter()
     for token in _TOKEN.findall(text[:_MOST_CHARACTERS].lower()):
-        word = f'#{min(len(token), _STEM)}' if token[0].isdigit() else token[:_STEM]
-        found[crc32(word.encode('utf-8', 'surrogatepass'), salt)] += 1
+        word = f'#{len(token)}' if token[0].isdigit() else token
+        found[crc32(word[:stem].encode('utf-8', 'surrogatepass'), salt)] += 1
     return (
         [code % BUCKETS for code in found],
         [log1p(times) if code >> 31 else -log1p(times) for code, times in found.items()],
@@ -75,11 +80,11 @@ def shapes(texts: Sequence[str]) -> Array:
     return np.array([shape(text) for text in texts], dtype=np.float64).reshape(-1, len(SHAPES))
 
 
-def bags(texts: Sequence[str], salt: int) -> Array:
+def bag(texts: Sequence[str], kind: Bag, salt: int) -> Array:
     """One row of summed bucket weights a text."""
     rows = np.zeros((len(texts), BUCKETS))
     for row, text in zip(rows, texts, strict=True):
-        where, weights = buckets(text, salt)
+        where, weights = buckets(text, STEMS[kind], salt)
         np.add.at(row, where, weights)
     return rows
 

@@ -46,7 +46,8 @@ class Moments:
         penalty[0] = 0.0
         for block, value in penalties:
             penalty[block] = value
-        kept = np.flatnonzero(np.isfinite(penalty))
+        # A column that is 0 throughout, such as a bucket that no word fell in, has weight 0.
+        kept = np.flatnonzero(np.isfinite(penalty) & (self.inner.diagonal() > 0))
         inner = self.inner[np.ix_(kept, kept)] + np.diag(penalty[kept])
         found = np.zeros((size, self.outer.shape[1]))
         found[kept] = np.linalg.solve(inner, self.outer[kept])

@@ -5,19 +5,23 @@ models, or that the weak one fails. Neither sees more than the query.
 """
 
 from dataclasses import dataclass
-from itertools import product
-from typing import Literal
+from itertools import chain, product
+from typing import Literal, TypeAlias
 
 Target = Literal['gap', 'weak_fails']
-Block = Literal['task', 'shape', 'text', 'embedding']
-BLOCKS: tuple[Block, ...] = ('task', 'shape', 'text', 'embedding')
+Block = Literal['task', 'shape', 'words', 'stems', 'embedding']
+BLOCKS: tuple[Block, ...] = ('task', 'shape', 'words', 'stems', 'embedding')
+_Penalties: TypeAlias = tuple[tuple[Block, float], ...]
 TARGETS: tuple[Target, ...] = ('gap', 'weak_fails')
 TASK_PSEUDO_LABELS = 10.0
 """So many labels at the overall mean are added to each task's own."""
 
-_SHAPE = (200.0, 1_000.0)
-_TEXT = (3.0, 12.0, 40.0)
-_EMBEDDING = (3.0, 12.0)
+_SHAPES: tuple[_Penalties, ...] = ((), (('shape', 200.0),))
+_TEXTS: tuple[_Penalties, ...] = (
+    (),
+    *((('words', penalty),) for penalty in (3.0, 12.0, 60.0)),
+    *((('stems', penalty),) for penalty in (3.0, 12.0, 60.0)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +34,11 @@ class Method:
     """
 
     target: Target
-    penalties: tuple[tuple[Block, float], ...]
+    penalties: _Penalties
 
     @property
     def name(self) -> str:
-        """Such as `gap from task 10 + text 12`."""
+        """Such as `gap from task 10 + words 12`."""
         blocks = ' + '.join(f'{block} {penalty:g}' for block, penalty in self.penalties)
         return f'{self.target} from {blocks}'
 
@@ -54,20 +58,12 @@ def candidates(*, tasks: bool, embedding: bool) -> tuple[Method, ...]:
         tasks: Whether the queries have task labels that differ.
         embedding: Whether an embedding is given.
     """
+    labelled: tuple[_Penalties, ...] = ((), (('task', TASK_PSEUDO_LABELS),))
+    vectors: tuple[_Penalties, ...] = ((), (('embedding', 3.0),))
     grid = product(
-        TARGETS,
-        (None, TASK_PSEUDO_LABELS) if tasks else (None,),
-        (None, *_SHAPE),
-        (None, *_TEXT),
-        (None, *_EMBEDDING) if embedding else (None,),
+        labelled if tasks else labelled[:1], _SHAPES, _TEXTS, vectors if embedding else vectors[:1]
     )
-    found = []
-    for target, *penalties in grid:
-        used = tuple(
-            (block, penalty)
-            for block, penalty in zip(BLOCKS, penalties, strict=True)
-            if penalty is not None
-        )
-        if used:
-            found.append(Method(target=target, penalties=used))
-    return tuple(found)
+    used = [tuple(chain.from_iterable(parts)) for parts in grid]
+    return tuple(
+        Method(target=target, penalties=blocks) for target in TARGETS for blocks in used if blocks
+    )

@@ -1,9 +1,9 @@
 """Fitting methods to labelled queries, and scoring queries that the fit has not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from farthing.routing.features import Embed, bags, embedded, shapes, ties
+from farthing.routing.features import STEMS, Bag, Embed, bag, embedded, shapes, ties
 from farthing.routing.labels import Labels
 from farthing.routing.linear import Moments
 from farthing.routing.methods import BLOCKS, TARGETS, Block, Method
@@ -17,7 +17,7 @@ class Seen:
 
     Attributes:
         shape: Shape features.
-        bag: Word buckets.
+        bags: Word buckets, by kind of bag.
         embedding: The user's embedding; no columns without one.
         task: Position of each query's task in `tasks`.
         tasks: The task labels, sorted.
@@ -29,7 +29,7 @@ class Seen:
     """
 
     shape: Array
-    bag: Array
+    bags: Mapping[Bag, Array]
     embedding: Array
     task: Counts
     tasks: tuple[str, ...]
@@ -48,7 +48,7 @@ class Seen:
         texts = labels.prompts
         return cls(
             shape=shapes(texts),
-            bag=bags(texts, salt),
+            bags={kind: bag(texts, kind, salt) for kind in STEMS},
             embedding=np.zeros((len(texts), 0)) if embed is None else embedded(texts, embed),
             task=np.array([places[task or ''] for task in labels.tasks], dtype=np.int64),
             tasks=tasks,
@@ -66,7 +66,7 @@ class Seen:
         """The given rows."""
         return Seen(
             shape=self.shape[rows],
-            bag=self.bag[rows],
+            bags={kind: counted[rows] for kind, counted in self.bags.items()},
             embedding=self.embedding[rows],
             task=self.task[rows],
             tasks=self.tasks,
@@ -84,7 +84,8 @@ class Seen:
 
     def slices(self) -> dict[Block, slice]:
         """Where each block's columns stand; the constant is the first."""
-        widths = (len(self.tasks), self.shape.shape[1], self.bag.shape[1], self.embedding.shape[1])
+        counted = (rows.shape[1] for rows in (self.shape, *self.bags.values(), self.embedding))
+        widths = (len(self.tasks), *counted)
         ends = 1 + np.cumsum(widths)
         return {
             block: slice(int(end) - width, int(end))
@@ -98,7 +99,7 @@ class Seen:
                 np.ones((len(self), 1)),
                 np.eye(len(self.tasks))[self.task],
                 scale.shape(self.shape),
-                scale.text(self.bag),
+                *(scale.bag(kind, counted) for kind, counted in self.bags.items()),
                 self.embedding,
             )
         )
@@ -117,7 +118,7 @@ def out_of_fold(seen: Seen, methods: Sequence[Method], fold: Counts) -> Array:
 
     The scales come from all the rows given: they look at texts alone, never at what was scored.
     """
-    scale = Scale.of(seen.shape, seen.bag)
+    scale = Scale.of(seen.shape, seen.bags)
     columns, targets = seen.columns(scale), seen.targets
     numbers = np.unique(fold)
     parts = {
@@ -133,12 +134,11 @@ def out_of_fold(seen: Seen, methods: Sequence[Method], fold: Counts) -> Array:
 
 
 def fitted(seen: Seen, methods: Sequence[Method]) -> Model:
-    """The mean of the methods, each fitted to all rows and scaled to the same spread of scores."""
-    scale = Scale.of(seen.shape, seen.bag)
+    """The mean of the methods, each fitted to all rows and at the same spread of scores."""
+    scale = Scale.of(seen.shape, seen.bags)
     columns, slices = seen.columns(scale), seen.slices()
     coefficients = _solved(Moments.of(columns, seen.targets), methods, slices)
-    spread = (columns @ coefficients).std(axis=0)
-    weights = (coefficients / np.where(spread > 0, spread, 1.0)).mean(axis=1)
+    weights = coefficients @ _shares(columns @ coefficients)
     looked = {block for method in methods for block in method.blocks}
 
     def block(name: Block) -> Array | None:
@@ -149,17 +149,33 @@ def fitted(seen: Seen, methods: Sequence[Method]) -> Model:
         intercept=float(weights[0]),
         tasks=None if tasks is None else dict(zip(seen.tasks, tasks.tolist(), strict=True)),
         shape=block('shape'),
-        text=block('text'),
+        bags={kind: weights[slices[kind]] for kind in seen.bags if kind in looked},
         embedding=block('embedding'),
         scale=scale,
         salt=seen.salt,
     )
 
 
+def unseen_scores(seen: Seen, methods: Sequence[Method], fold: Counts) -> Array:
+    """What `fitted` gives queries that it has not seen: each is scored without its own fold."""
+    scale = Scale.of(seen.shape, seen.bags)
+    columns = seen.columns(scale)
+    coefficients = _solved(Moments.of(columns, seen.targets), methods, seen.slices())
+    shares = _shares(columns @ coefficients)
+    return out_of_fold(seen, methods, fold) @ shares + seen.tie
+
+
+def _shares(scores: Array) -> Array:
+    """What each method's score counts in their mean: the wider it is spread, the less."""
+    spread = scores.std(axis=0)
+    shares: Array = 1 / np.where(spread > 0, spread, 1.0) / scores.shape[1]
+    return shares
+
+
 def scored(model: Model, seen: Seen) -> Array:
     """The model's score of each row."""
     tasks = [seen.tasks[at] for at in seen.task]
-    return model.weigh(seen.shape, seen.bag, seen.embedding, tasks) + seen.tie
+    return model.weigh(seen.shape, seen.bags, seen.embedding, tasks) + seen.tie
 
 
 def _solved(moments: Moments, methods: Sequence[Method], slices: dict[Block, slice]) -> Array:
