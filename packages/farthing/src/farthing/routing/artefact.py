@@ -138,7 +138,7 @@ def _artefact(body: Mapping[str, Any], checksum: str) -> Artefact:
     return Artefact(
         model=Model(
             intercept=model['intercept'],
-            tasks=model['tasks'],
+            tasks=None if model['tasks'] is None else dict(model['tasks']),
             salt=model['salt'],
             shape=_array(model['shape']),
             bags={kind: _numbers(bags[kind]) for kind in STEMS if kind in bags},
@@ -156,7 +156,7 @@ def _artefact(body: Mapping[str, Any], checksum: str) -> Artefact:
         reference=Reference(
             count=reference['count'],
             strong_share=reference['strong_share'],
-            spreads=reference['spreads'],
+            spreads={name: tuple(steps) for name, steps in reference['spreads'].items()},
         ),
         labels=body['labels']['count'],
         digest=body['labels']['digest'],

@@ -22,6 +22,8 @@ SHARE_POINTS = 0.10
 UNKNOWN_SHARE = 0.05
 """So many queries may be of a task that was never calibrated."""
 _FALSE_ALARMS = 0.01
+_SCORE_PLAY = 0.1
+"""A tenth of the spread of scores is a matter of the fit, which is made anew for each fold."""
 _STEPS = 200
 
 
@@ -98,7 +100,12 @@ def drift(
     known = scores[~np.isnan(scores)]
     named = {'score': known, **dict(zip(SHAPES, shapes(texts).T, strict=True))}
     distances = {
-        name: _distance(values, np.asarray(reference.spreads[name]), reference.count)
+        name: _distance(
+            values,
+            np.asarray(reference.spreads[name]),
+            reference.count,
+            play=_SCORE_PLAY if name == 'score' else 0.0,
+        )
         for name, values in named.items()
         if len(values)
     }
@@ -122,17 +129,31 @@ def drift(
     )
 
 
-def _distance(values: Array, quantiles: Array, count: int) -> float:
-    """The largest distance of the two spreads, as a multiple of the critical one."""
-    points = np.unique(values)
-    ordered = np.sort(values)
+def _distance(values: Array, quantiles: Array, count: int, *, play: float) -> float:
+    """The largest distance of the two spreads, as a multiple of the critical one.
+
+    Args:
+        values: Today's values.
+        quantiles: Evenly spaced quantiles of calibration.
+        count: How many values the quantiles are of.
+        play: A shift of all values by so many standard deviations is no distance.
+    """
+    ours, shift = np.sort(values), play * float(quantiles.std())
+    points = np.concatenate((ours, quantiles))
     far = 0.0
     # On both sides of each point: features such as a count of lines have steps.
     sides: tuple[Literal['left', 'right'], ...] = ('left', 'right')
     for side in sides:
-        ours = np.searchsorted(ordered, points, side) / len(ordered)
-        theirs = np.searchsorted(quantiles, points, side) / len(quantiles)
-        far = max(far, float(np.abs(ours - theirs).max()))
+        here = _below(ours, points, side)
+        above = here - _below(quantiles, points + shift, side)
+        beneath = _below(quantiles, points - shift, side) - here
+        far = max(far, float(above.max()), float(beneath.max()))
     chance = _FALSE_ALARMS / (1 + len(SHAPES))
     critical = sqrt(-log(chance / 2) / 2) * sqrt(1 / len(values) + 1 / count)
     return far / critical
+
+
+def _below(ordered: Array, points: Array, side: Literal['left', 'right']) -> Array:
+    """The share of values below each point, those equal to it included on the right."""
+    share: Array = np.searchsorted(ordered, points, side) / len(ordered)
+    return share

@@ -20,7 +20,7 @@ _SHAPES: tuple[_Penalties, ...] = ((), (('shape', 200.0),))
 _TEXTS: tuple[_Penalties, ...] = (
     (),
     *((('words', penalty),) for penalty in (3.0, 12.0, 60.0)),
-    *((('stems', penalty),) for penalty in (3.0, 12.0, 60.0)),
+    *((('stems', penalty),) for penalty in (12.0, 50.0, 150.0)),
 )
 
 
