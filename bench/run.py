@@ -20,6 +20,8 @@ TABLES = (
     'draining',
     'whole',
     'reporting',
+    'deciding',
+    'routing',
 )
 MISSED = 1
 

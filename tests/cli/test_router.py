@@ -7,6 +7,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from click.testing import CliRunner
+
+from farthing.cli import main
 
 from .conftest import Run
 
@@ -15,7 +18,7 @@ COLUMNS = ('prompt', 'task', 'haiku', 'opus')
 
 def rows(count: int, seed: int, fails: float = 0.8) -> list[tuple[str, str, float, float]]:
     """Proofs, on which haiku fails `fails` of the time, and small talk; opus is always right."""
-    chance = Random(seed)
+    chance = Random(seed)  # noqa: S311 - made-up labels
     found = []
     for number in range(count):
         hard = chance.random() < 0.5
@@ -34,18 +37,13 @@ def csv_file(name: str, found, columns=COLUMNS) -> str:
 @pytest.fixture(scope='module')
 def made(tmp_path_factory) -> bytes:
     """A router from 300 labels, half of the queries strong."""
-    from click.testing import CliRunner
-
-    from farthing.cli import main
-
     folder = tmp_path_factory.mktemp('router')
     labels = csv_file(str(folder / 'labels.csv'), rows(300, 1))
-    told = CliRunner().invoke(
-        main,
-        ['router', 'calibrate', '--labels', labels, '--weak', 'haiku', '--strong', 'opus']
-        + ['--task', 'task', '--strong-share', '0.5', '--out', str(folder / 'router.json')],
-        catch_exceptions=False,
-    )
+    arguments = (
+        'router', 'calibrate', '--labels', labels, '--weak', 'haiku', '--strong', 'opus',
+        '--task', 'task', '--strong-share', '0.5', '--out', str(folder / 'router.json'),
+    )  # fmt: skip
+    told = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert 0 == told.exit_code, told.output
     assert 'made from 300 labels; 50.0% of the queries go to opus.' in told.output
     return (folder / 'router.json').read_bytes()

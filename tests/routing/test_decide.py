@@ -215,9 +215,7 @@ def test_a_route_that_can_serve_is_found_wherever_there_is_one(
     }
     at = None
     if where is not None:
-        at = session(
-            route=where, warm_tokens={}, pending_tool_call=pending, turns_left=turns_left
-        )
+        at = session(route=where, warm_tokens={}, pending_tool_call=pending, turns_left=turns_left)
 
     found = decided(
         router(HEAVY_PROOFS, LIGHT_GREETINGS, **routes),

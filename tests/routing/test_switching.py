@@ -62,7 +62,9 @@ def test_the_first_turn_after_an_escalation_at_50000_tokens():
 
 def test_what_is_still_warm_at_the_other_model_makes_the_switch_cheaper():
     # Of 50,000 tokens 40,000 are warm: read at 0.10 instead of written at 1.25, per million.
-    saved = weighed('heavy', 'light', 50_000).first - weighed('heavy', 'light', 50_000, 40_000).first
+    saved = (
+        weighed('heavy', 'light', 50_000).first - weighed('heavy', 'light', 50_000, 40_000).first
+    )
 
     assert 40_000 * 1_150_000 == saved
 
@@ -91,9 +93,7 @@ def test_first_and_later_are_the_inequality_at_constant_rates(prefix, warm, new,
     read_a, write_a, out_a = 500_000, 6_250_000, 25_000_000
     read_b, write_b, out_b = 100_000, 1_250_000, 5_000_000
     added = (write_a - write_b) * new + (out_a - out_b) * output
-    assert found.first == (
-        (write_b - read_a) * (prefix - kept) + (read_b - read_a) * kept - added
-    )
+    assert found.first == ((write_b - read_a) * (prefix - kept) + (read_b - read_a) * kept - added)
     assert found.later == (read_a - read_b) * prefix + added
 
 

@@ -17,7 +17,7 @@ def made_up(count: int, seed: int, *, told_by: str = 'words', gap: float = 0.7) 
 
     Which half a query is of is told by its words, and then it has no task, or by its task alone.
     """
-    chance = Random(seed)
+    chance = Random(seed)  # noqa: S311 - made-up labels
     prompts, labels, weak, strong = [], [], [], []
     for number in range(count):
         hard = chance.random() < 0.5

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from tests.routing.conftest import NOON, router
 
 from farthing.errors import ArtefactError
 from farthing.flow import run
 from farthing.routing import Query, Trained, artefact
-from tests.routing.conftest import NOON, router
 
 from .conftest import EASY, HARD, made_up
 

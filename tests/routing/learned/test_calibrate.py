@@ -47,7 +47,7 @@ def test_the_calibrated_share_is_met_on_unseen_queries(calibrated, by_task):
 
 
 def test_labels_of_pure_chance_promise_nothing():
-    chance = Random(6)
+    chance = Random(6)  # noqa: S311 - made-up labels
     by_chance = Labels(
         prompts=HELD_OUT.prompts,
         tasks=HELD_OUT.tasks,

@@ -54,7 +54,8 @@ class LLMClassifier:
         lines = '\n'.join(f'{route}: {purpose}' for route, purpose in self.choices.items())
         prompt = _PROMPT.format(choices=lines, text=_shortened(query.text))
         session = query.session.id if query.session else None
-        key = None if session is None else f'{session}/{_digest(self.version, query.text)}'
+        # `hash` is keyed anew in each process: nothing that could be looked up elsewhere.
+        key = None if session is None else f'{session}/{hash(query.text):x}'
         reply = yield Question(prompt=prompt, key=key)
         if not isinstance(reply, str):
             raise RoutingError(f'a classifier was answered with {type(reply).__name__}, not text')
@@ -76,7 +77,3 @@ def _shortened(text: str) -> str:
         return text
     half = _MOST_CHARACTERS // 2
     return f'{text[:half]}\n...\n{text[-half:]}'
-
-
-def _digest(version: str, text: str) -> str:
-    return sha256(f'{version}\0{text}'.encode('utf-8', 'surrogatepass')).hexdigest()[:16]

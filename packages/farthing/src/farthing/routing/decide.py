@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import TypeAlias
 
 from farthing.errors import RoutingError
 from farthing.flow import Flow
+from farthing.frozen import quick
 from farthing.prices import PriceBook
 from farthing.routing.policy import Ask, AskingPolicy, Choice, Draft, Policy, Reply
 from farthing.routing.query import Query, Session
@@ -24,10 +26,12 @@ from farthing.routing.switching import BreakEven, break_even
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_SCORES: Mapping[str, float] = MappingProxyType({})
+_Leaving: TypeAlias = Mapping[str, BreakEven | None]
 ORDER_VERSION = '1'
 """The edition of this order: it stands for the version where no policy decided."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Which route serves a query, and all that led to it. It holds nothing of the query's text.
@@ -123,15 +127,17 @@ class Router:
                 reason='a pending tool call stays with its model',
                 refused=refused,
             )
-        if session is not None and self._holds(session, refused, at):
+        leaving = {} if session is None else self._weighed(session, refused, at)
+        if session is not None and self._holds(session, refused, leaving):
             return Decision(
                 route=session.route,
                 policy='session',
                 reason='the cache is warm and no cheaper route would pay',
                 refused=refused,
             )
-        found = yield from self._chosen(query)
-        return self._kept(self._guarded(found, refused), session, at)
+        asked = replace(query, refused=frozenset(refused)) if refused else query
+        found = self._guarded((yield from self._chosen(asked)), refused)
+        return found if session is None else self._kept(found, session, leaving)
 
     def _chosen(self, query: Query) -> Flow[Ask, Reply, Decision]:
         """What the policies want; the default where none has an opinion or one fails."""
@@ -156,6 +162,8 @@ class Router:
     def _guarded(self, found: Decision, refused: Mapping[str, str]) -> Decision:
         """The decision, moved up to a route that can serve the query."""
         route, reason = found.route, found.reason
+        if not refused:
+            return found
         if route in refused:
             names = list(self.routes)
             above = names[names.index(route) + 1 :]
@@ -163,15 +171,14 @@ class Router:
             # Where no route seems able, the one that was wanted is called: its own error says why.
             route = able[0] if able else route
             reason = f'{reason}; {found.route} {refused[found.route]}'
-        return replace(found, route=route, reason=reason, refused=refused)
+        draft = found.draft if route == found.route else None
+        return replace(found, route=route, reason=reason, refused=refused, draft=draft)
 
-    def _kept(self, found: Decision, session: Session | None, at: datetime) -> Decision:
+    def _kept(self, found: Decision, session: Session, leaving: _Leaving) -> Decision:
         """The decision, unless it leaves a warm cache for a cheaper route and does not pay."""
-        if session is None or session.free is not None or not self._downward(session, found.route):
+        if found.route not in leaving:
             return found
-        if session.route in found.refused:
-            return found
-        weighed = self._weigh(session, found.route, at)
+        weighed = leaving[found.route]
         if weighed is not None and weighed.pays(session.turns_left):
             return replace(found, switch=weighed)
         why = 'its price is unknown' if weighed is None else 'leaving the cache does not pay'
@@ -183,21 +190,26 @@ class Router:
             reason=f'{found.reason}; stays, for {why}',
         )
 
-    def _holds(self, session: Session, refused: Mapping[str, str], at: datetime) -> bool:
-        """Whether no policy need be asked: nothing is stronger, and nothing cheaper would pay."""
-        able = [name for name in self.routes if name not in refused]
-        if session.free is not None or session.route not in able or session.route != able[-1]:
-            return False
-        weighed = [self._weigh(session, name, at) for name in able[:-1]]
-        return not any(one is not None and one.pays(session.turns_left) for one in weighed)
-
-    def _weigh(self, session: Session, route: str, at: datetime) -> BreakEven | None:
-        old, new = self.routes[session.route], self.routes[route]
-        return break_even(session, old, new, self.book, at)
-
-    def _downward(self, session: Session, route: str) -> bool:
+    def _weighed(self, session: Session, refused: Mapping[str, str], at: datetime) -> _Leaving:
+        """What leaving a warm cache for each weaker route comes to; empty where leaving is free."""
+        if session.free is not None or session.route in refused:
+            return {}
         names = list(self.routes)
-        return names.index(route) < names.index(session.route)
+        weaker = names[: names.index(session.route)]
+        old = self.routes[session.route]
+        return {
+            name: break_even(session, old, self.routes[name], self.book, at)
+            for name in weaker
+            if name not in refused
+        }
+
+    def _holds(self, session: Session, refused: Mapping[str, str], leaving: _Leaving) -> bool:
+        """Whether no policy need be asked: nothing is stronger, and nothing weaker would pay."""
+        if session.free is not None:
+            return False
+        strongest = [name for name in self.routes if name not in refused][-1:]
+        pays = (one is not None and one.pays(session.turns_left) for one in leaving.values())
+        return strongest == [session.route] and not any(pays)
 
     def _check(self, route: str) -> None:
         if route not in self.routes:

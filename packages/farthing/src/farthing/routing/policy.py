@@ -11,11 +11,13 @@ from types import MappingProxyType
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from farthing.flow import Flow
+from farthing.frozen import quick
 from farthing.routing.query import Query
 
 _NO_SCORES: Mapping[str, float] = MappingProxyType({})
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What a policy chose, and why.
@@ -40,7 +42,7 @@ class Question:
     """Asks the policy's small model; the driver answers with its text.
 
     The driver posts the call with the purpose `routing`. A question about one session and one user
-    turn has one answer: the driver may keep it under `key`.
+    turn has one answer: the driver may keep it in memory under `key`.
 
     Attributes:
         prompt: What is sent.

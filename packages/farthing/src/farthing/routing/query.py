@@ -70,6 +70,7 @@ class Query:
             is attached ...
         forced: The route that the caller insists on.
         session: The conversation so far; `None` on its first turn.
+        refused: The routes that the guards have refused; the router sets it for its policies.
     """
 
     text: str = field(repr=False)
@@ -80,3 +81,4 @@ class Query:
     needs: frozenset[Ability] = frozenset()
     forced: str | None = None
     session: Session | None = None
+    refused: frozenset[str] = frozenset()

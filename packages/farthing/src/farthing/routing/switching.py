@@ -68,9 +68,10 @@ def break_even(
         cold = prefix - warm
         return route.turn_cost(book, at, warm=warm, cold=cold, new=added, output=output)
 
-    stay = cost(old, session.warm_tokens.get(old.name, 0))
-    switch = cost(new, session.warm_tokens.get(new.name, 0))
-    stay_later, switch_later = cost(old, prefix), cost(new, prefix)
+    warm = session.warm_tokens.get(old.name, 0)
+    stay, switch = cost(old, warm), cost(new, session.warm_tokens.get(new.name, 0))
+    stay_later = stay if warm == prefix else cost(old, prefix)
+    switch_later = cost(new, prefix)
     if stay is None or switch is None or stay_later is None or switch_later is None:
         return None
     return BreakEven(first=switch - stay, later=stay_later - switch_later)
