@@ -11,7 +11,7 @@ import numpy as np
 from bench.routing_sets import FOLDER, Pair, baselines, near, pairs
 from bench.timing import Check, Table
 
-from farthing.routing.calibrating import FOLDS, Aim, calibrate, nested
+from farthing.routing.calibrating import FOLDS, Aim, calibrate, cross_validated, nested
 from farthing.routing.drift import drift
 from farthing.routing.evaluating import evaluate
 from farthing.routing.labels import Labels
@@ -159,11 +159,10 @@ def _alarms(made, labels: Labels) -> tuple[str, ...]:
 
 def _verdict() -> Table:
     pair = near()
-    known, sample = _halves(pair.labels, 0)
-    made = calibrate(known, Aim(strong_share=0.3), salt=_SALT)
+    made = calibrate(pair.labels, Aim(strong_share=0.3), salt=_SALT)
     found = evaluate(
-        sample,
-        made.model.scores(sample.prompts, sample.tasks),
+        pair.labels,
+        cross_validated(pair.labels, salt=_SALT),
         made.threshold,
         calibrated_share=made.reference.strong_share,
         price_ratio=5,

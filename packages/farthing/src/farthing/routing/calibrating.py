@@ -129,8 +129,7 @@ def calibrate(labels: Labels, aim: Aim, *, salt: int, embed: Embed | None = None
         )
     seen = Seen.of(labels, salt=salt, embed=embed)
     methods = candidates(tasks=labels.has_tasks, embedding=embed is not None)
-    judged = nested(seen, methods, folds(seen.group, FOLDS, _SEED))
-    curve = Ranking.of(judged, seen.weak, seen.strong).curve()
+    curve = Ranking.of(judged(seen, methods), seen.weak, seen.strong).curve()
     share = aim.share(curve)
     chosen = best(seen, methods)
     # The threshold is of the router that is handed out: nearly all queries are in each of its fits.
@@ -144,6 +143,20 @@ def calibrate(labels: Labels, aim: Aim, *, salt: int, embed: Embed | None = None
         labels=len(labels),
         digest=labels.digest,
     )
+
+
+def cross_validated(labels: Labels, *, salt: int, embed: Embed | None = None) -> Array:
+    """The score of each label by routers that were chosen and fitted without it.
+
+    This is how a router is judged on the very labels that it was made from.
+    """
+    seen = Seen.of(labels, salt=salt, embed=embed)
+    return judged(seen, candidates(tasks=labels.has_tasks, embedding=embed is not None))
+
+
+def judged(seen: Seen, methods: Sequence[Method]) -> Array:
+    """`nested` over the folds that `calibrate` promises its quality by."""
+    return nested(seen, methods, folds(seen.group, FOLDS, _SEED))
 
 
 def nested(seen: Seen, methods: Sequence[Method], fold: Counts) -> Array:

@@ -14,8 +14,8 @@ from farthing.routing.training import Seen, folds, out_of_fold
 Contender: TypeAlias = Literal['policy', 'random', 'weak', 'strong', 'task_table', 'oracle']
 Interval: TypeAlias = tuple[float, float]
 
-NEAR = 0.02
-"""Within two points of each other, two models need no router."""
+NEAR = 0.025
+"""Two models within two points of each other need no router; 2.4 points are read as two."""
 CHANCE = 0.5
 """The APGR of a router that draws lots."""
 _DRAWS = 500
@@ -108,8 +108,9 @@ def evaluate(
     its fold.
 
     Args:
-        labels: Queries that the policy was not calibrated on.
-        scores: The policy's score of each; not a number where it has no opinion.
+        labels: Scored queries.
+        scores: The policy's score of each, by a fit that has not seen it; not a number where it
+            has no opinion.
         threshold: Scores above it go to the strong model.
         calibrated_share: The share of strong calls that was calibrated.
         price_ratio: What a strong call costs in weak ones.
@@ -199,11 +200,8 @@ def _draws(size: int) -> Array:
 
 
 def _verdict(policy: Row, low: float, high: float, weak: str, strong: str) -> str:
-    if high - low <= NEAR:
-        return (
-            f'no router: use {weak} (it scores {low:.3f}, {strong} {high:.3f}: '
-            f'{"within" if abs(high - low) <= NEAR else "more than"} 2 points)'
-        )
+    if high - low < NEAR:
+        return f'no router: use {weak} (it scores {low:.3f}, {strong} {high:.3f})'
     apgr_range = policy.ranges.get('apgr')
     if apgr_range is None or apgr_range[0] <= CHANCE:
         return f'no router: use {strong} (the policy is not told from chance on these queries)'
