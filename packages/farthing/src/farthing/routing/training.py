@@ -134,11 +134,12 @@ def out_of_fold(seen: Seen, methods: Sequence[Method], fold: Counts) -> Array:
 
 
 def fitted(seen: Seen, methods: Sequence[Method]) -> Model:
-    """The mean of the methods, each fitted to all rows and at the same spread of scores."""
+    """The mean of the methods, each fitted to all rows, its scores at mean 0 and spread 1."""
     scale = Scale.of(seen.shape, seen.bags)
     columns, slices = seen.columns(scale), seen.slices()
     coefficients = _solved(Moments.of(columns, seen.targets), methods, slices)
-    weights = coefficients @ _shares(columns @ coefficients)
+    shares, middle = _shares(columns @ coefficients)
+    weights = coefficients @ shares
     looked = {block for method in methods for block in method.blocks}
 
     def block(name: Block) -> Array | None:
@@ -146,7 +147,7 @@ def fitted(seen: Seen, methods: Sequence[Method]) -> Model:
 
     tasks = block('task')
     return Model(
-        intercept=float(weights[0]),
+        intercept=float(weights[0]) - middle,
         tasks=None if tasks is None else dict(zip(seen.tasks, tasks.tolist(), strict=True)),
         shape=block('shape'),
         bags={kind: weights[slices[kind]] for kind in seen.bags if kind in looked},
@@ -158,18 +159,20 @@ def fitted(seen: Seen, methods: Sequence[Method]) -> Model:
 
 def unseen_scores(seen: Seen, methods: Sequence[Method], fold: Counts) -> Array:
     """What `fitted` gives queries that it has not seen: each is scored without its own fold."""
-    scale = Scale.of(seen.shape, seen.bags)
-    columns = seen.columns(scale)
+    columns = seen.columns(Scale.of(seen.shape, seen.bags))
     coefficients = _solved(Moments.of(columns, seen.targets), methods, seen.slices())
-    shares = _shares(columns @ coefficients)
-    return out_of_fold(seen, methods, fold) @ shares + seen.tie
+    shares, middle = _shares(columns @ coefficients)
+    return out_of_fold(seen, methods, fold) @ shares - middle + seen.tie
 
 
-def _shares(scores: Array) -> Array:
-    """What each method's score counts in their mean: the wider it is spread, the less."""
+def _shares(scores: Array) -> tuple[Array, float]:
+    """What each method's score counts in their mean, by its spread, and the middle of that mean.
+
+    Scores of different fits are compared with each other, so all of them have one scale.
+    """
     spread = scores.std(axis=0)
     shares: Array = 1 / np.where(spread > 0, spread, 1.0) / scores.shape[1]
-    return shares
+    return shares, float((scores @ shares).mean())
 
 
 def scored(model: Model, seen: Seen) -> Array:
