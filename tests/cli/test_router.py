@@ -3,6 +3,8 @@
 import csv
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -172,6 +174,32 @@ def test_a_damaged_router_is_one_line(run, router):
 
     assert 2 == told.exit_code
     assert 'calibrate it anew' in told.stderr
+
+
+def test_without_numpy_the_verb_says_what_to_install():
+    code = (
+        'import sys; sys.modules["numpy"] = None; from farthing.cli import main; '
+        'sys.argv = ["farthing", "router", "drift"]; main()'
+    )
+
+    told = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, '-c', code], capture_output=True, text=True, check=False
+    )
+
+    assert 2 == told.returncode
+    assert 'need numpy: `pip install "farthing[router]"`' in told.stderr
+    assert 1 == len(told.stderr.splitlines())
+
+
+def test_calibration_says_when_no_router_is_needed(run):
+    labels = csv_file('near.csv', rows(220, 3, fails=0.01))
+
+    told = run(
+        'router', 'calibrate', '--labels', labels, '--weak', 'haiku', '--strong', 'opus',
+        '--out', 'router.json',
+    )  # fmt: skip
+
+    assert 'no router: use haiku' in told.output
 
 
 @pytest.mark.parametrize('target', [('--strong-share', '1.5'), ('--target-cost', '0.1')])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farthing import entry
 from farthing.errors import RoutingError
 from farthing.flow import run
 from farthing.routing import Choice, Query, Question, Rules, Session
@@ -197,6 +198,26 @@ def test_a_session_of_a_route_that_is_gone_is_a_new_one():
 def test_a_default_that_is_no_route_is_refused():
     with pytest.raises(RoutingError, match='`default`'):
         type(router())(routes={}, policies=(), default='standard', book=router().book)
+
+
+def test_a_decision_stands_in_the_ledger_without_the_text():
+    guarded = router(LIGHT_GREETINGS, light=route('light', context_tokens=10))
+    found = decided(guarded, Query(text='Thanks for the secret', input_tokens=11))
+
+    row = entry.Decision(
+        entry_id='call-1',
+        time=NOON,
+        lever='routing',
+        policy=found.policy,
+        version=found.version,
+        chosen=found.route,
+        reason=found.reason,
+        facts=found.facts,
+    )
+
+    refused = {'light': 'holds 10 tokens, 11 are needed'}
+    assert {'wanted': 'light', 'refused': refused} == row.facts
+    assert 'rule 1; light holds 10 tokens, 11 are needed' == row.reason
 
 
 @given(

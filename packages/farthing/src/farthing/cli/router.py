@@ -4,6 +4,7 @@ import secrets
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from farthing.routing import artefact, wordllama
 from farthing.routing.artefact import Artefact
 from farthing.routing.calibrating import Aim, calibrate, cross_validated
 from farthing.routing.drift import drift
-from farthing.routing.evaluating import Evaluation, Row, evaluate
+from farthing.routing.evaluating import Evaluation, Row, evaluate, no_router
 from farthing.routing.features import Embed
 
 _SALT_BITS = 32
@@ -105,12 +106,14 @@ def calibrate_command(
             found, weak=weak, strong=strong, embedding=embedding, made=datetime.now(UTC)
         )
     )
+    verdict = no_router(fmean(given.weak), fmean(given.strong), weak, strong)
     reached = 'unknown' if found.apgr is None else f'{found.apgr:.3f}'
     show.print_out(
         f'{out}: made from {found.labels:,} labels; '
         f'{found.reference.strong_share:.1%} of the queries go to {strong}.',
         f'APGR on unseen queries: {reached} (chance 0.500).',
         *(f'  method: {method.name}' for method in found.methods),
+        *([] if verdict is None else [verdict]),
     )
 
 

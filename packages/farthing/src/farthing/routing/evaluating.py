@@ -142,8 +142,15 @@ def evaluate(
         gap=interval((weights @ (high - low) / len(kept)).tolist()),
         calibrated_share=calibrated_share,
         rows=(rows['policy'], *order),
-        verdict=_verdict(rows['policy'], low.mean(), high.mean(), weak, strong),
+        verdict=_verdict(rows['policy'], float(low.mean()), float(high.mean()), weak, strong),
     )
+
+
+def no_router(low: float, high: float, weak: str, strong: str) -> str | None:
+    """Why two models with these mean scores need no router; `None` where one may help."""
+    if high - low >= NEAR:
+        return None
+    return f'no router: use {weak} (it scores {low:.3f}, {strong} {high:.3f})'
 
 
 def _ranked(name: Contender, ranking: Ranking, price_ratio: float, weights: Array) -> Row:
@@ -200,8 +207,8 @@ def _draws(size: int) -> Array:
 
 
 def _verdict(policy: Row, low: float, high: float, weak: str, strong: str) -> str:
-    if high - low < NEAR:
-        return f'no router: use {weak} (it scores {low:.3f}, {strong} {high:.3f})'
+    if (found := no_router(low, high, weak, strong)) is not None:
+        return found
     apgr_range = policy.ranges.get('apgr')
     if apgr_range is None or apgr_range[0] <= CHANCE:
         return f'no router: use {strong} (the policy is not told from chance on these queries)'
