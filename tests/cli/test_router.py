@@ -111,6 +111,13 @@ def test_on_its_own_labels_a_router_is_judged_by_cross_validation(run, router):
     assert json.loads(Path(router).read_text())['apgr'] == found['rows'][0]['apgr']
 
 
+def test_a_file_of_other_tasks_cannot_be_judged(run, router):
+    told = judge(run, router, csv_file('new.csv', [('write a poem', 'poetry', 1.0, 1.0)] * 60))
+
+    assert 2 == told.exit_code
+    assert 'the router scores 0 of 60 queries: expected at least 50' in told.stderr
+
+
 def test_drift_is_calm_on_the_same_kind_and_alarms_on_another(run, router):
     # Scores are not needed, and a packed file will do.
     with gzip.open('today.csv.gz', 'wt', newline='') as file:

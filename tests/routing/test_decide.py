@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from farthing import entry
 from farthing.errors import RoutingError
 from farthing.flow import run
-from farthing.routing import Choice, Query, Question, Rules, Session
+from farthing.routing import Cascade, Choice, Query, Question, Rules, Session
+from farthing.routing.cascade import complete
 
 from .conftest import MODELS, NOON, route, router
 
@@ -170,6 +171,30 @@ def test_a_switch_to_a_stronger_route_is_never_held_back():
     query = Query(text='Please prove it', session=session(route='light', warm_tokens={}))
 
     assert 'heavy' == decided(router(HEAVY_PROOFS), query).route
+
+
+def test_without_an_opinion_a_conversation_stays_where_it_is():
+    # After a hard turn: the cheaper route would pay, and yet nothing says that this turn is easy.
+    query = Query(text='commit it', session=session(turns_left=50))
+
+    found = decided(router(LIGHT_GREETINGS), query)
+
+    assert ('heavy', 'session') == (found.route, found.policy)
+
+
+def test_without_an_opinion_a_sub_agent_begins_at_the_default():
+    query = Query(text='look it up', session=session(free='sub_agent'))
+
+    assert 'standard' == decided(router(LIGHT_GREETINGS), query).route
+
+
+def test_no_draft_is_made_where_the_switch_would_not_pay():
+    # One more turn pays on `light`, not on `standard`: the cascade must not draft there.
+    policy = Cascade(weak='standard', strong='heavy', checks=(complete,), version='1')
+
+    found = decided(router(policy), Query(text='x', session=session(turns_left=1)))
+
+    assert 'heavy' == found.route
 
 
 @pytest.mark.parametrize('point', ['expired', 'compacted', 'sub_agent', 'new_thread'])

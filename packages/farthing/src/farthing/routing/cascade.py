@@ -77,7 +77,7 @@ class Cascade:
             RoutingError: An ask was answered with something else than was asked for.
         """
         if self.weak in query.refused:
-            return Choice(route=self.strong, reason='no draft: the weak route cannot serve')
+            return Choice(route=self.strong, reason='no draft: the weak route is out')
         draft = yield Attempt(route=self.weak)
         if not isinstance(draft, Draft):
             raise RoutingError(f'an attempt was answered with {type(draft).__name__}, not a draft')

@@ -84,7 +84,7 @@ class Router:
     Attributes:
         routes: By name, the weakest first: a refused choice moves towards the end.
         policies: In the order in which they are asked.
-        default: The route where no policy has an opinion, or one fails.
+        default: The route of a new conversation without an opinion, or where a policy fails.
         book: Prices, for weighing a switch.
 
     Raises:
@@ -135,12 +135,16 @@ class Router:
                 reason='the cache is warm and no cheaper route would pay',
                 refused=refused,
             )
-        asked = replace(query, refused=frozenset(refused)) if refused else query
+        out = {*refused, *(name for name in leaving if not _pays(leaving[name], session))}
+        asked = replace(query, session=session, refused=frozenset(out))
         found = self._guarded((yield from self._chosen(asked)), refused)
         return found if session is None else self._kept(found, session, leaving)
 
     def _chosen(self, query: Query) -> Flow[Ask, Reply, Decision]:
-        """What the policies want; the default where none has an opinion or one fails."""
+        """What the policies want; the default where one fails.
+
+        Without an opinion a conversation stays where it is, and a new one begins at the default.
+        """
         for policy in self.policies:
             try:
                 if isinstance(policy, AskingPolicy):
@@ -157,7 +161,10 @@ class Router:
                     reason=f'{policy.name} failed',
                     failed=f'{policy.name}: {type(error).__name__}',
                 )
-        return Decision(route=self.default, policy='default', reason='no policy has an opinion')
+        session, reason = query.session, 'no policy has an opinion'
+        if session is None or session.free in {'sub_agent', 'new_thread'}:
+            return Decision(route=self.default, policy='default', reason=reason)
+        return Decision(route=session.route, policy='session', reason=reason)
 
     def _guarded(self, found: Decision, refused: Mapping[str, str]) -> Decision:
         """The decision, moved up to a route that can serve the query."""
@@ -179,7 +186,7 @@ class Router:
         if found.route not in leaving:
             return found
         weighed = leaving[found.route]
-        if weighed is not None and weighed.pays(session.turns_left):
+        if _pays(weighed, session):
             return replace(found, switch=weighed)
         why = 'its price is unknown' if weighed is None else 'leaving the cache does not pay'
         return replace(
@@ -208,12 +215,18 @@ class Router:
         if session.free is not None:
             return False
         strongest = [name for name in self.routes if name not in refused][-1:]
-        pays = (one is not None and one.pays(session.turns_left) for one in leaving.values())
-        return strongest == [session.route] and not any(pays)
+        return strongest == [session.route] and not any(
+            _pays(weighed, session) for weighed in leaving.values()
+        )
 
     def _check(self, route: str) -> None:
         if route not in self.routes:
             raise RoutingError(f'no route {route!r}; known: {", ".join(self.routes)}')
+
+
+def _pays(weighed: BreakEven | None, session: Session | None) -> bool:
+    """Whether a switch pays; where a price is unknown it does not."""
+    return weighed is not None and session is not None and weighed.pays(session.turns_left)
 
 
 def _decided(policy: Policy | AskingPolicy, choice: Choice) -> Decision:

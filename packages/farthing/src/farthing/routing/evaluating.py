@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from farthing.errors import InputError
 from farthing.routing.labels import Labels
 from farthing.routing.measures import Curve, Ranking, apgr, cost_share, cpt, interval, saving
 from farthing.routing.methods import TASK_TABLE
@@ -16,6 +17,8 @@ Interval: TypeAlias = tuple[float, float]
 
 NEAR = 0.025
 """Two models within two points of each other need no router; 2.4 points are read as two."""
+LEAST_LABELS = 50
+"""Figures of fewer queries are noise."""
 CHANCE = 0.5
 """The APGR of a router that draws lots."""
 _DRAWS = 500
@@ -116,8 +119,16 @@ def evaluate(
         price_ratio: What a strong call costs in weak ones.
         weak: Name of the weak model.
         strong: Name of the strong model.
+
+    Raises:
+        InputError: Too few queries are scored to tell anything.
     """
     known = np.flatnonzero(~np.isnan(scores))
+    if len(known) < LEAST_LABELS:
+        raise InputError(
+            f'the router scores {len(known)} of {len(labels)} queries: expected at least '
+            f'{LEAST_LABELS}, of tasks that it was calibrated for'
+        )
     kept = labels.take(known.tolist())
     scored, above = scores[known], scores[known] > threshold
     weights = _draws(len(kept))

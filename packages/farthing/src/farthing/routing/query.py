@@ -70,7 +70,8 @@ class Query:
             is attached ...
         forced: The route that the caller insists on.
         session: The conversation so far; `None` on its first turn.
-        refused: The routes that the guards have refused; the router sets it for its policies.
+        refused: The routes that cannot serve it, or would leave a warm cache and not pay; the
+            router sets it, so that no policy drafts there.
     """
 
     text: str = field(repr=False)
