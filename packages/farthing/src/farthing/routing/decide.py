@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from farthing.errors import RoutingError
 from farthing.flow import Flow
@@ -136,8 +136,9 @@ class Router:
                 refused=refused,
             )
         out = {*refused, *(name for name in leaving if not _pays(leaving[name], session))}
-        asked = replace(query, session=session, refused=frozenset(out))
-        found = self._guarded((yield from self._chosen(asked)), refused)
+        if out or session is not query.session:
+            query = replace(query, session=session, refused=frozenset(out))
+        found = self._guarded((yield from self._chosen(query)), refused)
         return found if session is None else self._kept(found, session, leaving)
 
     def _chosen(self, query: Query) -> Flow[Ask, Reply, Decision]:
@@ -147,10 +148,7 @@ class Router:
         """
         for policy in self.policies:
             try:
-                if isinstance(policy, AskingPolicy):
-                    choice = yield from policy.choosing(query)
-                else:
-                    choice = policy.choose(query)
+                choice = yield from _choosing(policy, query)
                 if choice is not None:
                     self._check(choice.route)
                     return _decided(policy, choice)
@@ -222,6 +220,13 @@ class Router:
     def _check(self, route: str) -> None:
         if route not in self.routes:
             raise RoutingError(f'no route {route!r}; known: {", ".join(self.routes)}')
+
+
+def _choosing(policy: Policy | AskingPolicy, query: Query) -> Flow[Ask, Reply, Choice | None]:
+    # An `isinstance` of a protocol would take longer than most rules.
+    if hasattr(policy, 'choosing'):
+        return (yield from cast('AskingPolicy', policy).choosing(query))
+    return cast('Policy', policy).choose(query)
 
 
 def _pays(weighed: BreakEven | None, session: Session | None) -> bool:

@@ -8,7 +8,7 @@ route, never a failed call.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias
 
 from farthing.flow import Flow
 from farthing.frozen import quick
@@ -96,7 +96,6 @@ class Named(Protocol):
         """Changes whenever the policy could decide differently."""
 
 
-@runtime_checkable
 class Policy(Named, Protocol):
     """A policy that answers at once."""
 
@@ -104,7 +103,6 @@ class Policy(Named, Protocol):
         """The route it chooses; `None` is no opinion, and the next policy is asked."""
 
 
-@runtime_checkable
 class AskingPolicy(Named, Protocol):
     """A policy that asks before it answers."""
 
