@@ -226,7 +226,7 @@ def _choosing(policy: Policy | AskingPolicy, query: Query) -> Flow[Ask, Reply, C
     # An `isinstance` of a protocol would take longer than most rules.
     if hasattr(policy, 'choosing'):
         return (yield from cast('AskingPolicy', policy).choosing(query))
-    return cast('Policy', policy).choose(query)
+    return policy.choose(query)
 
 
 def _pays(weighed: BreakEven | None, session: Session | None) -> bool:

@@ -69,7 +69,7 @@ class Trained:
     def choose(self, query: Query) -> Choice | None:
         """The route by score."""
         model = self.router.model
-        # Not one of `np.isnan`: a task that is not known is known before anything is computed.
+        # Its score would be no number: nothing need be computed to know that.
         if model.tasks is not None and (query.task or '') not in model.tasks:
             return None
         score = float(model.scores([query.text], [query.task], self.embed)[0])
