@@ -92,9 +92,9 @@ def llama_index(session: nox.Session) -> None:
 
 @nox.session(name='bench')
 def bench(session: nox.Session) -> None:
-    """What recording costs, beside its peers: `uv run nox -s bench -- --quick` for a first look."""
+    """What we cost and bring, beside peers: `uv run nox -s bench -- --quick` for a first look."""
     packages = [
-        'packages/farthing',
+        'packages/farthing[wordllama]',
         'packages/farthing-sim',
         'packages/langchain-farthing[anthropic,openai]',
         'packages/llama-index-farthing[anthropic,openai]',

@@ -24,6 +24,8 @@ TABLES = (
     'caching_score',
     'caching_real',
     'context',
+    'deciding',
+    'routing',
 )
 MISSED = 1
 

@@ -24,6 +24,7 @@ NEEDS = {
     'sim/test_frameworks.py': ['langchain_core', 'llama_index.core'],
     'cli': ['langchain_core', 'llama_index.core'],
     'cookbook': ['langchain_core', 'llama_index.core'],
+    'routing/learned': ['numpy'],
 }
 VERSIONS = ('anthropic', 'openai', 'langchain-core', 'langchain', 'llama-index-core')
 

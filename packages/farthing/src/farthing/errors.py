@@ -6,6 +6,8 @@
     ├── EntryError      (ValueError)   an entry whose fields contradict each other
     ├── InputError      (ValueError)   a user's argument, file or environment variable
     ├── ContextError    (ValueError)   a history, or what a context policy made of it
+    ├── RoutingError    (ValueError)   routes, policies or answers that cannot decide
+    │   └── ArtefactError              a trained router's file is damaged or of another version
     └── LedgerError     (OSError)      a ledger that cannot be opened, read or written
         ├── LedgerBusy                 another process holds it longer than we wait
         ├── LedgerCorrupt              its file is damaged or not a ledger
@@ -37,6 +39,14 @@ class InputError(FarthingError, ValueError):
 
 class ContextError(FarthingError, ValueError):
     """A history, or what a context policy made of it, that contradicts itself."""
+
+
+class RoutingError(FarthingError, ValueError):
+    """Routes, policies or a classifier's answer that cannot decide a call."""
+
+
+class ArtefactError(RoutingError):
+    """A trained router's file that is damaged, of another version, or short of what it needs."""
 
 
 class LedgerError(FarthingError, OSError):

@@ -31,6 +31,7 @@ _VERBS: Mapping[str, str] = MappingProxyType(
         'price': 'The price of a usage object, or of a file of them.',
         'context': 'What context policies would have cost, and what retrieval finds.',
         'prices': 'Show and check the price book, compare it.',
+        'router': 'Calibrate a router on your own labelled queries, judge it, watch it.',
         'reprice': 'Price stored calls again by the book of today; both figures are kept.',
         'verify': 'Check that the ledger is whole and its sums are right.',
     }

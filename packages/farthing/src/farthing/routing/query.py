@@ -1,0 +1,85 @@
+"""What a decision looks at: a request, and the session that it belongs to, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from farthing.errors import RoutingError
+
+Ability = Literal['tools', 'structured_output', 'thinking', 'image', 'audio', 'file']
+SwitchPoint = Literal['expired', 'compacted', 'sub_agent', 'new_thread']
+
+_NOTHING_WARM: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What is known of the conversation before this turn.
+
+    Attributes:
+        id: The session's id.
+        route: The route that served the latest turn.
+        prefix_tokens: Tokens of the conversation that this turn repeats.
+        warm_tokens: By route, how many of them its model still has in its prompt cache; a route
+            that is absent has none.
+        new_tokens: Input tokens that a turn adds; `None` is unknown.
+        output_tokens: Output tokens of a turn, as expected; `None` is unknown.
+        turns_left: Turns that are expected to follow this one on the same tier; `None` is unknown.
+        free: Why switching costs nothing now: the cache expired, the context was compacted, a
+            sub-agent or a new thread begins. `None` where it may cost.
+        pending_tool_call: Whether the latest answer waits for a tool's result.
+
+    Raises:
+        RoutingError: A count is negative, or more is warm than the prefix has.
+    """
+
+    id: str
+    route: str
+    prefix_tokens: int
+    warm_tokens: Mapping[str, int] = field(default_factory=lambda: _NOTHING_WARM)
+    new_tokens: int | None = None
+    output_tokens: int | None = None
+    turns_left: float | None = None
+    free: SwitchPoint | None = None
+    pending_tool_call: bool = False
+
+    def __post_init__(self) -> None:
+        counts = (self.prefix_tokens, self.new_tokens, self.output_tokens, self.turns_left)
+        if any(count is not None and count < 0 for count in counts):
+            raise RoutingError(f'a session has a negative count: {self!r}')
+        for route, warm in self.warm_tokens.items():
+            if not 0 <= warm <= self.prefix_tokens:
+                raise RoutingError(
+                    f'route {route!r} has {warm} warm tokens of a prefix of {self.prefix_tokens}: '
+                    'expected at least 0 and at most the prefix'
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One request that wants a route.
+
+    Attributes:
+        text: The latest user message. Policies read it; no record keeps it.
+        task: What the call is for.
+        tenant: For whom it is.
+        input_tokens: Tokens of the whole request, tools included; `None` is unknown.
+        output_tokens: The most output tokens that are asked for; `None` is unknown.
+        needs: What the model must be able to do: `tools` where tools are bound, `image` where one
+            is attached ...
+        forced: The route that the caller insists on.
+        session: The conversation so far; `None` on its first turn.
+        refused: The routes that cannot serve it, or would leave a warm cache and not pay; the
+            router sets it, so that no policy drafts there.
+    """
+
+    text: str = field(repr=False)
+    task: str | None = None
+    tenant: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    needs: frozenset[Ability] = frozenset()
+    forced: str | None = None
+    session: Session | None = None
+    refused: frozenset[str] = frozenset()
