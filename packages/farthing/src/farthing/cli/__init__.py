@@ -57,8 +57,7 @@ class Verbs(click.Group):
         """The verb's own command."""
         if cmd_name not in _VERBS:
             return None
-        command: click.Command = import_module(f'farthing.cli.{cmd_name}').command
-        return command
+        return _unwrapped(import_module(f'farthing.cli.{cmd_name}').command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the verbs without importing them."""
@@ -84,6 +83,17 @@ class Verbs(click.Group):
         """Run the command line and exit."""
         extra['standalone_mode'] = False
         sys.exit(_exit_code(lambda: super(Verbs, self).main(args, 'farthing', **extra)))
+
+
+def _unwrapped(command: click.Command) -> click.Command:
+    r"""The command, whose help says \b where click shall not wrap a paragraph.
+
+    Docstrings are raw and hold two characters; click looks for the control character.
+    """
+    command.help = (command.help or '').replace('\\b\n', '\b\n')
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _unwrapped(inner)
+    return command
 
 
 def _exit_code(run: Callable[[], object]) -> int:
@@ -138,3 +148,6 @@ def main() -> None:
     The ledger is `farthing.db` in the working directory, or what FARTHING_LEDGER or `--ledger`
     names. FARTHING_PRICES names a file of your own prices, laid over the book.
     """
+
+
+_unwrapped(main)
