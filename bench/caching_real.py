@@ -71,7 +71,7 @@ class Paced(AgentMiddleware[Any, Any, Any]):
 
 def measure(*, quick: bool) -> list[Table]:
     """One row for each shape and regime."""
-    conversations = 5 if quick else 12
+    conversations = 12 if quick else 24
     rows, worst = [], Decimal(0)
     with farthing_sim.serving() as sim, tempfile.TemporaryDirectory() as folder:
         for shape in SHAPES:

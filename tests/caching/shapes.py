@@ -16,6 +16,8 @@ DAY = datetime(2026, 11, 25, tzinfo=UTC)
 REQUESTS = 300
 TURNS = 30
 PARALLEL = 4
+ANSWER_S = 1.0
+"""A conversation goes on when it is answered: no two of its requests start closer together."""
 
 Gaps = Callable[[Random], Iterator[float]]
 
@@ -95,7 +97,7 @@ def _loops(times: Iterator[float], model: str) -> Iterator[Sent]:
     for chain in range(REQUESTS // TURNS):
         for turn in range(TURNS):
             yield _sent(at, model, *_turn(model, chain, turn), tools=True)
-            at += next(times)
+            at += max(next(times), ANSWER_S)
 
 
 def _parallel(times: Iterator[float], model: str) -> Iterator[Sent]:
@@ -104,7 +106,7 @@ def _parallel(times: Iterator[float], model: str) -> Iterator[Sent]:
         for turn in range(TURNS):
             for chain in range(PARALLEL):
                 yield _sent(at, model, *_turn(model, f'{wave}-{chain}', turn), tools=True)
-            at += next(times)
+            at += max(next(times), ANSWER_S)
 
 
 def _shared(times: Iterator[float], model: str) -> Iterator[Sent]:

@@ -1,8 +1,8 @@
 """Which observations tell when a prefix is sent again.
 
-A law starts from a prior, is bent by all prefixes of its kind (worth half an observation), then by
-those of its own task and agent (worth two). Kinds are few: what ended a first request or a later
-one, with tools to choose from or none; what is shared, seen once or more often.
+A law starts from a prior that is worth eight observations, is bent by all prefixes of its kind,
+and then, worth two, by those of its own task and agent. Kinds are few: what ended a first request
+or a later one, with tools to choose from or none; what is shared, seen once or more often.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _PRIORS = {
     'shared:first': Law((0.1, 0.05, 0.05, 0.05)),
     'shared:later': Law((0.5, 0.4, 0.3, 0.1)),
 }
-_OF_A_KIND = 0.5
+_OF_A_KIND = 8
 _OWN = 2
 COLD = 3
 """Outcomes below which a law is mostly prior."""
