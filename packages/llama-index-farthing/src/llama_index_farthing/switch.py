@@ -13,7 +13,8 @@ from farthing.io.recording import recorded
 from farthing.io.tap import tap
 from farthing.meter import Account, Spend, ambient, sweep
 from farthing.meter.shared import Source, account
-from llama_index_farthing.events import Calls, Events, Spans
+from llama_index_farthing.calls import Calls
+from llama_index_farthing.events import Events, Spans
 
 _Handler = TypeVar('_Handler')
 
