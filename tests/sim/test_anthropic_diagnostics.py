@@ -27,7 +27,7 @@ def ask(client, earlier, **asked):
 
 
 @pytest.mark.parametrize(('change', 'reason', 'common'), [
-    ({'model': 'claude-sonnet-4-5'}, 'model_changed', 0),
+    ({'model': 'claude-sonnet-5'}, 'model_changed', 0),
     ({'tools': []}, 'tools_changed', 0),
     ({'system': [text(10, 'other')]}, 'system_changed', 'tools'),
     ({'system': []}, 'system_changed', 'tools'),

@@ -18,7 +18,7 @@ IMAGE = {'type': 'base64', 'media_type': 'image/png', 'data': 'iVBORw0KGgo='}
     ({'output_config': {'effort': 'high'}}, 3),
     ({'thinking': {'type': 'disabled'}}, 3),
     ({'metadata': {'user_id': 'someone'}}, 3),
-    ({'temperature': 0.5}, 3),
+    ({'extra_body': {'temperature': 0.5}}, 3),
     ({'tool_choice': {'type': 'none'}}, 2),
     ({'output_config': {'effort': 'low'}}, 2),
     ({'thinking': {'type': 'enabled', 'budget_tokens': 1_024}, 'max_tokens': 2_000}, 2),
@@ -52,6 +52,7 @@ def tools_end(client, asked):
     return counted.input_tokens - 4
 
 
+@pytest.mark.filterwarnings('ignore:The model .* is deprecated:DeprecationWarning')
 @pytest.mark.parametrize(('model', 'kept'), [
     ('claude-haiku-4-5', False), ('claude-sonnet-4-5', False), ('claude-opus-4-1', False),
     ('claude-opus-4-5', True), ('claude-sonnet-4-6', True), ('claude-opus-5-5', True),

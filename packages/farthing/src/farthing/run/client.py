@@ -15,6 +15,8 @@ Client = TypeVar('Client')
 
 # What holds the prompt in a body; embeddings and old completions have neither or an input alone.
 _PROMPTS = frozenset({'messages', 'input'})
+# Marks of the SDKs for arguments that were not given; what carries one is not sent.
+_UNSENT = frozenset({'NotGiven', 'Omit'})
 
 
 def annotating(client: Client, annotator: Annotates, *, provider: str) -> Client:
@@ -52,7 +54,8 @@ def _annotated(options: Any, annotator: Annotates, provider: str) -> Any:
     body = options.json_data
     if at is None or not isinstance(body, dict) or body.keys().isdisjoint(_PROMPTS):
         return options
-    whole = {**body, **(options.extra_json or {})}
+    given = {name: value for name, value in body.items() if type(value).__name__ not in _UNSENT}
+    whole = {**given, **(options.extra_json or {})}
     sent = annotator.annotate(whole, provider=provider, api=at.api)
     if sent is whole:
         return options
