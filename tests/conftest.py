@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -111,10 +112,12 @@ def _wire() -> Iterator[Wire]:
 
         return listen
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, 'build', listening)
-        with farthing_sim.serving() as sim:
-            yield Wire(sim, bodies)
+    with ExitStack() as stack:
+        # Other servers of this process are made without it.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(app, 'build', listening)
+            sim = stack.enter_context(farthing_sim.serving())
+        yield Wire(sim, bodies)
 
 
 @pytest.fixture
