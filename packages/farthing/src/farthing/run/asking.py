@@ -9,7 +9,7 @@ https://platform.claude.com/docs/en/build-with-claude/cache-diagnostics
 import sys
 from collections import OrderedDict
 
-from farthing.caching.block import Prompt, prefixes
+from farthing.caching.block import Prompt
 from farthing.meter.choices import Answer
 from farthing.wire.anthropic_marks import asking
 
@@ -56,12 +56,5 @@ def _sdk_knows() -> bool:
 
 
 def _opening(prompt: Prompt) -> bytes:
-    """What all requests of a conversation begin with: everything up to its first message."""
-    first = next((n for n, one in enumerate(prompt.blocks) if one.tier == 'messages'), -1)
-    opening = Prompt(
-        family=prompt.family,
-        provider=prompt.provider,
-        model=prompt.model,
-        blocks=prompt.blocks[: first + 1],
-    )
-    return (prefixes(opening) or [b''])[-1]
+    """What a conversation is known by: its first message, for tools and system may change."""
+    return next((one.digest for one in prompt.blocks if one.tier == 'messages'), b'')
