@@ -21,7 +21,7 @@ from farthing.caching.plan import Plan
 from farthing.wire.digest import bytes_of, digest_of, text_digest
 from farthing.wire.fields import text
 from farthing.wire.prompt import chars_of, unmarked
-from farthing.wire.structure import altered
+from farthing.wire.structure import altered, without
 
 Words = Mapping[str, Any]
 
@@ -84,20 +84,9 @@ def stripped(payload: Words) -> dict[str, Any]:
     """A copy without OpenAI's marks and options, which Anthropic refuses."""
     kept = {key: value for key, value in payload.items() if not key.startswith('prompt_cache_')}
     for name in ('system', 'messages'):
-        if isinstance(kept.get(name), list):
-            kept[name] = [_without(one) for one in kept[name]]
+        if name in kept:
+            kept[name] = without(kept[name], _FOREIGN)
     return kept
-
-
-def _without(block: Any) -> Any:
-    if type(block) is not dict:
-        return block
-    content = block.get('content')
-    if type(content) is list:
-        block = {**block, 'content': [_without(one) for one in content]}
-    if _FOREIGN in block:
-        return {key: value for key, value in block.items() if key != _FOREIGN}
-    return block
 
 
 def _fault(payload: Words) -> str | None:

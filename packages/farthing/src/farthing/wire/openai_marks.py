@@ -13,7 +13,7 @@ from farthing.caching.plan import Plan
 from farthing.wire.digest import bytes_of, digest_of, text_digest
 from farthing.wire.fields import text
 from farthing.wire.prompt import chars_of
-from farthing.wire.structure import altered
+from farthing.wire.structure import altered, without
 
 Words = Mapping[str, Any]
 
@@ -77,21 +77,7 @@ def marked(payload: Words, made: Plan) -> dict[str, Any]:
 
 def stripped(payload: Words) -> dict[str, Any]:
     """A copy without Anthropic's `cache_control`, which OpenAI refuses."""
-    return {key: _without(value) for key, value in payload.items() if key != _FOREIGN}
-
-
-def _without(value: Any) -> Any:
-    """The value itself where it holds no foreign mark on a message, a part or a tool."""
-    if type(value) is list:
-        return [_without(one) for one in value]
-    if type(value) is not dict:
-        return value
-    content = value.get('content')
-    if type(content) is list:
-        value = {**value, 'content': [_without(one) for one in content]}
-    if _FOREIGN in value:
-        return {key: one for key, one in value.items() if key != _FOREIGN}
-    return value
+    return {key: without(value, _FOREIGN) for key, value in payload.items() if key != _FOREIGN}
 
 
 def _fault(payload: Words) -> str | None:
