@@ -17,11 +17,11 @@ from farthing.attribution import Attribution, narrowed
 from farthing.errors import UsageError
 from farthing.estimate import tokens
 from farthing.meter import Observed, Run, post, unseen
-from farthing.meter.unseen import NOTHING, estimated, post_answer
+from farthing.meter.unseen import estimated, post_answer
 from farthing.usage import Usage
 from farthing.wire import llama_index as wire
 from farthing.wire.prompt import chars_of
-from farthing.wire.reading import Reading
+from farthing.wire.reading import NOTHING, Reading
 
 Response = ChatResponse | CompletionResponse | None
 

@@ -19,6 +19,7 @@ from farthing.entry import Correction, Decision, Entry, Outcome
 from farthing.errors import EntryError, InputError, LedgerBusy, LedgerError
 from farthing.ledger import draining, keys, locks, record, secret, spool
 from farthing.ledger.address import ledger_path
+from farthing.ledger.answered import Answered, answered_line
 from farthing.ledger.engine import Engine
 from farthing.ledger.learned import learned_line
 from farthing.ledger.spool import Spool, warn
@@ -124,13 +125,15 @@ class Ledger:
             return
         self._append(line)
 
-    def post_plain(self, *answer: Any) -> None:
-        """Take one entry as `record.plain_line` wants it; as `post`, without an `Entry`.
+    def post_answered(self, book: 'PriceBook', *answer: Any) -> Answered:
+        """Take an answer as `answered.answered_line` wants it; `book` prices it if asked.
 
         Raises:
             EntryError: It cannot be stored, and nothing was.
         """
-        self._append(record.plain_line(*answer))
+        line = answered_line(*answer)
+        self._append(line)
+        return Answered(line, book)
 
     def post_correction(self, correction: Correction) -> None:
         """Take a correction of an entry that this ledger holds; an id that is known adds nothing.

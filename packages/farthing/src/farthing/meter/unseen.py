@@ -6,26 +6,34 @@ from dataclasses import replace
 from farthing.entry import EntryStatus, UsageSource
 from farthing.estimate import tokens
 from farthing.meter.account import post
-from farthing.meter.observed import AT_ONCE, Observed
+from farthing.meter.observed import Observed
 from farthing.meter.runs import Run
+from farthing.prices.quote import AT_ONCE
 from farthing.usage import Usage
-from farthing.wire.reading import Reading
+from farthing.wire.reading import NOTHING, Reading
 
 _FIRST_ERROR_STATUS = 400
-NOTHING = Reading(usage=None)
-"""Of an answer that says nothing about its bill."""
+
+
+def post_told(run: Run, api: str, *answer: object, source: UsageSource = 'reported') -> bool:
+    """Post an answer as it was told, unpriced (`Meter.post_answered`); whether that could be."""
+    if len(run.accounts) != 1:
+        return False
+    account = run.accounts[0]
+    counted = account.meter.post_answered(run, api, source, *answer)
+    if counted is None:
+        return False
+    account.spend.add(counted)
+    return True
 
 
 def post_answer(run: Run, reading: Reading, *, api: str, estimated: bool = False) -> None:
     """Post the run's only attempt, which was answered with `reading`."""
-    if len(run.accounts) == 1:
-        account = run.accounts[0]
-        source: UsageSource = 'estimated' if estimated else 'reported'
-        billed = account.meter.post_plain(run, reading, api, source)
-        if billed is not None:
-            account.spend.add(billed)
-            return
-    post(run.accounts, observed(run, reading, api=api, estimated=estimated))
+    usage = reading.usage
+    plain = usage is not None and not usage.tool_uses and reading.plain
+    source: UsageSource = 'estimated' if estimated else 'reported'
+    if not (plain and post_told(run, api, reading, source=source)):
+        post(run.accounts, observed(run, reading, api=api, estimated=estimated))
 
 
 def observed(
