@@ -8,6 +8,7 @@ overlay, a failure, a provider's own usage object) is made into an entry at once
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -21,7 +22,7 @@ from farthing.prices import PriceBook
 from farthing.prices.quote import AT_ONCE, Quote, Terms
 from farthing.usage import Usage
 from farthing.wire import langchain
-from farthing.wire.reading import NOTHING, Reading
+from farthing.wire.reading import Reading
 
 KIND = 'a1'
 _NO_COUNTS = (None,) * len(COUNTS)
@@ -109,7 +110,7 @@ class Answered:
     def __init__(self, line: bytes, book: PriceBook) -> None:
         self._line = line
         self._book = book
-        self._read: tuple[Reading, Quote] | None = None
+        self._read: tuple[Usage | None, Quote] | None = None
 
     @property
     def usage_source(self) -> UsageSource:
@@ -120,18 +121,18 @@ class Answered:
     @property
     def usage(self) -> Usage | None:
         """Its counts; `None` where they contradict each other."""
-        return self._billed()[0].usage
+        return self._billed()[0]
 
     @property
     def quote(self) -> Quote:
         """Its price."""
         return self._billed()[1]
 
-    def _billed(self) -> tuple[Reading, Quote]:
+    def _billed(self) -> tuple[Usage | None, Quote]:
         if self._read is None:
             record = orjson.loads(self._line)
-            reading, _ = _read(record)
-            self._read = reading, _quote(record, reading, self._book)
+            usage, served, terms = _read(record)
+            self._read = usage, _quote(record, usage, served, terms, self._book)
         return self._read
 
 
@@ -148,12 +149,11 @@ def entry_record(record: list[Any], book: PriceBook) -> list[Any]:
         _, run_id, time, session, parent, provider, model, api, call_type, purpose,
         tenant, task, tags, source, latency_us, first_token_us, *_,
     ) = record  # fmt: skip
-    reading, error = _read(record)
-    usage, terms = reading.usage, reading.terms.over(AT_ONCE)
-    provider, served = provider or 'unknown', reading.model
-    name = served or model or 'unknown'
-    quote = _quote(record, reading, book)
+    usage, served, terms = _read(record)
+    quote = _quote(record, usage, served, terms, book)
+    provider, name = provider or 'unknown', served or model or 'unknown'
     cost, embeds = quote.cost, call_type == 'embeddings'
+    error = 'UsageError' if usage is None else None
     return [
         'e1', f'{run_id}:1', time, session, run_id, parent,
         provider, name, model, served, api, call_type, purpose, 'sync',
@@ -167,24 +167,34 @@ def entry_record(record: list[Any], book: PriceBook) -> list[Any]:
     ]  # fmt: skip
 
 
-def _read(record: list[Any]) -> tuple[Reading, str | None]:
-    """What the answer says, and the kind of error where its counts contradict each other."""
+def _read(record: list[Any]) -> tuple[Usage | None, str | None, Terms]:
+    """Counts, served model and terms; no counts where they contradict each other."""
     usage, said = record[-2:]
     try:
         if isinstance(usage, Mapping):
-            return langchain.answer(usage, said), None
-        model, tier, batch, geo, region = said
-        terms = Terms(tier=tier, batch=batch, geo=geo, region=region)
-        found = Usage(**dict(zip(COUNTS, usage, strict=True)))
-        return Reading(usage=found, model=model, terms=terms), None
+            found, model, tier = langchain.told(usage, said)
+            return found, model, _terms(tier)
+        model, *terms = said
+        return Usage(**dict(zip(COUNTS, usage, strict=True))), model, _terms(*terms)
     except UsageError:
-        return NOTHING, 'UsageError'
+        return None, None, AT_ONCE
 
 
-def _quote(record: list[Any], reading: Reading, book: PriceBook) -> Quote:
-    if reading.usage is None:
+@lru_cache(maxsize=1_000)
+def _terms(
+    tier: str | None,
+    batch: bool | None = None,  # noqa: FBT001 - in the order of a line
+    geo: str | None = None,
+    region: str | None = None,
+) -> Terms:
+    return Terms(tier=tier, batch=batch, geo=geo, region=region).over(AT_ONCE)
+
+
+def _quote(
+    record: list[Any], usage: Usage | None, served: str | None, terms: Terms, book: PriceBook
+) -> Quote:
+    if usage is None:
         reason = 'the answer carried no usage'
         return Quote(status='unpriced', cost=None, reason=reason, book=book.version)
-    provider, model = record[5] or 'unknown', reading.model or record[6] or 'unknown'
-    terms = reading.terms.over(AT_ONCE)
-    return book.quote_answer(reading.usage, provider, model, moment(record[2]), terms)
+    provider, model = record[5] or 'unknown', served or record[6] or 'unknown'
+    return book.quote_answer(usage, provider, model, moment(record[2]), terms)

@@ -120,6 +120,18 @@ def plainly(usage_metadata: Words, response_metadata: Words) -> dict[str, Any] |
     return {name: response_metadata[name] for name in _SAID if name in response_metadata}
 
 
+def told(usage_metadata: Words, said: Words) -> tuple[Usage | None, str | None, str | None]:
+    """The counts, the model and the tier of what `plainly` let through, as `answer` reads them.
+
+    Raises:
+        UsageError: The counts contradict each other.
+    """
+    used, tier = _usage(usage_metadata, text(said, 'model_provider'))
+    if tier is None:
+        tier = openai.terms(said).tier
+    return used, text(said, 'model_name') or text(said, 'model'), tier
+
+
 def _usage(words: Words, provider: str | None) -> tuple[Usage | None, str | None]:
     """The counts, `None` where they were lost, and the tier that their names tell."""
     prompt, output = needed(words, 'input_tokens'), needed(words, 'output_tokens')
