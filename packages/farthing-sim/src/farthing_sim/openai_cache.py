@@ -136,9 +136,7 @@ def _digests(pieces: list[str], cuts: Iterable[int]) -> Mapping[int, bytes]:
     """The digest of the prefix of so many tokens, for each of `cuts`."""
     digest, begin, found = hashlib.sha256(), 0, {}
     for end in sorted(cuts):
-        digest.update(
-            ''.join(f'{piece}\0' for piece in pieces[begin:end]).encode('utf-8', 'replace')
-        )
+        digest.update('\0'.join((*pieces[begin:end], '')).encode('utf-8', 'replace'))
         found[end] = digest.copy().digest()
         begin = end
     return found
