@@ -1,4 +1,4 @@
-"""Anthropic's SDK and the simulated Message Batches: states, limits, faults, charges."""
+"""Anthropic's SDK and the simulated Message Batches: states, limits, charges."""
 
 import json
 from collections import Counter
@@ -9,18 +9,11 @@ import pytest
 
 from farthing_sim import BatchRules
 
+from .batched import billed, message
 from .prompts import MODEL
 
 DAY_S = 86_400
 KEY = {'x-api-key': 'any'}
-# The HTTP client's own error: httpx or httpx2.
-BROKEN_OFF = 'peer closed connection'
-
-
-def request(position, **params):
-    asked = {'model': MODEL, 'max_tokens': 20}
-    said = [{'role': 'user', 'content': f'Hello {position}'}]
-    return {'custom_id': f'r-{position}', 'params': asked | {'messages': said} | params}
 
 
 @pytest.fixture
@@ -30,8 +23,8 @@ def batches(client):
 
 @pytest.fixture
 def create(batches):
-    def creating(count, **params):
-        return batches.create(requests=[request(i, **params) for i in range(count)])
+    def creating(count):
+        return batches.create(requests=[message(i) for i in range(count)])
 
     return creating
 
@@ -42,10 +35,6 @@ def kinds(batches, batch):
 
 def counted(batch):
     return {kind: count for kind, count in batch.request_counts if count}
-
-
-def billed(sim):
-    return [charge['custom_id'] for charge in sim.charges() if charge['batch_id']]
 
 
 # --- states -----------------------------------------------------------------------------------
@@ -60,7 +49,7 @@ def test_a_batch_is_answered_as_calls_are_and_billed_once(sim, client, batches, 
         results = {line.custom_id: line.result.message for line in batches.results(batch.id)}
 
     assert ('ended', {'succeeded': 3}) == (ended.processing_status, counted(ended))
-    called = client.messages.create(**request(0)['params'])
+    called = client.messages.create(**message(0)['params'])
     assert called.content == results['r-0'].content
     assert ('batch', 'standard') == (results['r-0'].usage.service_tier, called.usage.service_tier)
     # The call comes first, because charges list the log before the batches.
@@ -179,7 +168,7 @@ async def test_the_asynchronous_client_reads_the_same(sim, create, batches):
 def test_requests_that_are_answered_together_do_not_read_each_others_cache(sim, batches):
     sim.reset(batches=BatchRules(at_once=2))
     system = [{'type': 'text', 'text': 'word ' * 2_000, 'cache_control': {'type': 'ephemeral'}}]
-    batches.create(requests=[request(i, system=system) for i in range(4)])
+    batches.create(requests=[message(i, system=system) for i in range(4)])
     usages = [charge['usage'] for charge in sim.charges()]
 
     writes = [usage['cache_creation_input_tokens'] > 0 for usage in usages]
@@ -194,12 +183,12 @@ def test_requests_that_are_answered_together_do_not_read_each_others_cache(sim, 
     ('requests', 'told'),
     [
         ([], 'from 1 to 100000 items, not 0'),
-        ([request(1), request(1)], "requests.1.custom_id: 'r-1' is not unique"),
-        ([request(1) | {'custom_id': 'a.b'}], 'should match pattern'),
-        ([request(1) | {'custom_id': ''}], 'should match pattern'),
-        ([request(1) | {'custom_id': 'x' * 65}], 'should match pattern'),
-        ([request(1) | {'custom_id': 7}], 'custom_id'),
-        ([request(1) | {'metadata': {}}], 'requests.0.metadata: Extra inputs'),
+        ([message(1), message(1)], "requests.1.custom_id: 'r-1' is not unique"),
+        ([message(1) | {'custom_id': 'a.b'}], 'should match pattern'),
+        ([message(1) | {'custom_id': ''}], 'should match pattern'),
+        ([message(1) | {'custom_id': 'x' * 65}], 'should match pattern'),
+        ([message(1) | {'custom_id': 7}], 'custom_id'),
+        ([message(1) | {'metadata': {}}], 'requests.0.metadata: Extra inputs'),
         ([{'custom_id': 'a'}], 'params: Field required'),
         ([7], 'expected an array of objects'),
         ('all of them', 'requests'),
@@ -247,7 +236,7 @@ def test_a_body_that_is_too_long_is_refused(sim, create):
      ({'max_tokens': -1}, 'at least 0'), ({'messages': []}, 'at least one message')],
 )  # fmt: skip
 def test_a_request_that_is_none_is_errored_at_the_end_and_not_billed(sim, batches, wrong, told):
-    batch = batches.create(requests=[request(0, **wrong), request(1)])
+    batch = batches.create(requests=[message(0, **wrong), message(1)])
     results = {line.custom_id: line.result for line in batches.results(batch.id)}
 
     assert {'succeeded': 1, 'errored': 1} == counted(batches.retrieve(batch.id))
@@ -275,113 +264,6 @@ def test_the_list_is_cut_into_pages_and_each_key_sees_its_own(sim, batches, crea
         batches.list(limit=1_001)
     with pytest.raises(anthropic.NotFoundError, match='msgbatch_none'):
         batches.list(after_id='msgbatch_none')
-
-
-# --- faults -----------------------------------------------------------------------------------
-
-
-def test_a_batch_whose_answer_is_lost_is_there_all_the_same(sim, batches, create):
-    sim.fault(on='anthropic_batches.create', drop_after_events=0)
-    with pytest.raises(anthropic.APIConnectionError):
-        create(2)
-
-    assert [{'succeeded': 2}] == [counted(batch) for batch in batches.list()]
-    assert ['r-0', 'r-1'] == billed(sim)
-    assert [('anthropic_batches.create', 200, False)] == [
-        (entry['api'], entry['status'], entry['delivered']) for entry in sim.log()[:1]
-    ]
-
-
-def test_the_answer_comes_too_late_for_a_client_that_does_not_wait(sim, client, batches):
-    sim.fault(on='anthropic_batches.create', delay_s=0.3)
-    with pytest.raises(anthropic.APITimeoutError):
-        client.with_options(timeout=0.1).messages.batches.create(requests=[request(0)])
-
-    assert 1 == len(batches.list().data)
-
-
-def test_a_refused_creation_makes_no_batch(sim, batches, create):
-    sim.fault(on='anthropic_batches.create', status=429, retry_after=3)
-    with pytest.raises(anthropic.RateLimitError) as caught:
-        create(1)
-
-    assert '3' == caught.value.response.headers['retry-after']
-    assert [] == batches.list().data == billed(sim)
-
-
-def test_calls_leave_the_faults_of_batches_in_the_plan(sim, client, create):
-    sim.fault(on='anthropic_batches.create', status=529)
-    sim.fault(status=500)
-    with pytest.raises(anthropic.APIStatusError) as called:
-        client.messages.create(**request(0)['params'])
-    client.messages.create(**request(0)['params'])
-    with pytest.raises(anthropic.APIStatusError) as made:
-        create(1)
-
-    assert [500, 529] == [caught.value.status_code for caught in (called, made)]
-
-
-def test_a_batch_may_be_listed_late(sim, clock, batches, create):
-    sim.fault(on='anthropic_batches.create', hidden_s=60)
-    batch = create(1)
-    listed = [len(batches.list().data)]
-    clock.advance(60)
-    listed.append(len(batches.list().data))
-
-    assert [0, 1] == listed
-    assert batch.id == batches.retrieve(batch.id).id
-
-
-def test_results_may_lack_lines_repeat_them_or_hold_others(sim, batches, create):
-    sim.fault(
-        on='anthropic_batches.create',
-        lines={'0': 'missing', '1': 'duplicate', '2': 'unknown', '3': 'expired', '4': 'canceled'},
-    )
-    batch = create(6)
-    found = Counter(line.custom_id for line in batches.results(batch.id))
-    [unknown] = [custom_id for custom_id in found if custom_id.startswith('unknown-')]
-
-    assert Counter({'r-1': 2, 'r-2': 1, 'r-3': 1, 'r-4': 1, 'r-5': 1, unknown: 1}) == found
-    # What is missing was answered and billed, what is repeated is billed once.
-    assert ['r-0', 'r-1', 'r-2', 'r-5'] == billed(sim)
-    assert {'succeeded': 4, 'expired': 1, 'canceled': 1} == counted(batches.retrieve(batch.id))
-
-
-@pytest.mark.parametrize(
-    ('status', 'kind'),
-    [(400, 'invalid_request_error'), (429, 'rate_limit_error'), (500, 'api_error'),
-     (529, 'overloaded_error')],
-)  # fmt: skip
-def test_single_requests_fail_on_demand(sim, batches, create, status, kind):
-    sim.fault(on='anthropic_batches.create', lines={'1': status}, message='Not today.')
-    batch = create(2)
-    [error] = [
-        line.result.error.error
-        for line in batches.results(batch.id)
-        if line.result.type == 'errored'
-    ]
-
-    assert (kind, 'Not today.') == (error.type, error.message)
-    assert ['r-0'] == billed(sim)
-
-
-def test_a_download_that_breaks_off_can_be_begun_again(sim, batches, create):
-    batch = create(5)
-    sim.fault(on='anthropic_batches.results', drop_after_events=2)
-    with pytest.raises(Exception, match=BROKEN_OFF):
-        list(batches.results(batch.id))
-
-    assert {'succeeded': 5} == kinds(batches, batch)
-    assert 5 == len(billed(sim))
-
-
-def test_usage_can_be_set_for_all_answers_of_a_batch(sim, batches, create):
-    sim.fault(on='anthropic_batches.create', usage={'cache_read_input_tokens': 7})
-    batch = create(2)
-
-    assert [7, 7] == [
-        line.result.message.usage.cache_read_input_tokens for line in batches.results(batch.id)
-    ]
 
 
 def test_a_reset_forgets_batches_and_takes_new_rules(sim, batches, create):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LOOK = 2_000
 """Lines that one look waits for."""
-_SLICE = 20
+_SLICE = 5
 """Lines between which other requests are served."""
 _SMALL = 1_000_000
 """A batch of up to so many bytes is worked on only when somebody looks."""
