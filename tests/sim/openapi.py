@@ -100,18 +100,22 @@ def _repaired(value, left_out, nulls, key):
 @functools.cache
 def _validator(provider: str, schema: str):
     import jsonschema  # noqa: PLC0415 - only where it is installed
-    import referencing  # noqa: PLC0415
+
+    pointer = {'$ref': f'urn:{provider}#/components/schemas/{schema}'}
+    return jsonschema.Draft202012Validator(pointer, registry=_registry(provider))
+
+
+@functools.cache
+def _registry(provider: str):
+    import referencing  # noqa: PLC0415 - only where it is installed
     import yaml  # noqa: PLC0415
     from referencing.jsonschema import DRAFT202012  # noqa: PLC0415
 
     loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
     with (SPECS / f'{provider}-openapi.yaml').open() as file:
         document = _json_schema(yaml.load(file, loader))  # noqa: S506 - a safe loader
-    registry = referencing.Registry().with_resource(
-        f'urn:{provider}', referencing.Resource(document, DRAFT202012)
-    )
-    pointer = {'$ref': f'urn:{provider}#/components/schemas/{schema}'}
-    return jsonschema.Draft202012Validator(pointer, registry=registry)
+    resource = referencing.Resource(document, DRAFT202012)
+    return referencing.Registry().with_resource(f'urn:{provider}', resource)
 
 
 def _json_schema(value):
