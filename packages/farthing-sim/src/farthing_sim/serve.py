@@ -51,10 +51,11 @@ class Sim:
         return self.state.clock
 
     def log(self) -> list[dict[str, Any]]:
-        """One entry per request to a model, oldest first.
+        """One entry per request to a model and per operation on files and batches, oldest first.
 
         Keys: serial, time_s, path, api, model, stream, status, id, usage (in the provider's
-        own words, as billed), events_sent, delivered (whether the whole answer was sent).
+        own words, as billed; `None` for an operation), events_sent, delivered (whether the whole
+        answer was sent).
         """
         return self.state.log()
 
