@@ -23,7 +23,7 @@ def http(sim, clock):
     sim.reset(batches=RULES)
     clock.set(1_800_000_000)
     headers = {'authorization': 'Bearer any'}
-    with httpx.Client(base_url=sim.openai_url, headers=headers) as client:
+    with httpx.Client(base_url=sim.openai_url, headers=headers, timeout=60) as client:
         yield client
 
 

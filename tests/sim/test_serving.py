@@ -129,13 +129,15 @@ def test_rules_that_no_cache_could_follow_are_refused(rules):
 
 def test_the_command_takes_how_long_a_batch_lasts():
     lasting = [COMMAND, 'serve', '--batch-s']
+    requests = [{'custom_id': '1', 'params': CHAT | {'max_tokens': 1}}]
     with subprocess.Popen([*lasting, '60'], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
-        url = process.stdout.readline().strip()
-        requests = [{'custom_id': '1', 'params': CHAT | {'max_tokens': 1}}]
-        batches = f'{url}/v1/messages/batches'
-        made = httpx.post(batches, json={'requests': requests}, headers=KEY).json()
-        looked = httpx.get(f'{batches}/{made["id"]}', headers=KEY).json()
-        process.send_signal(signal.SIGINT)
+        try:
+            batches = f'{process.stdout.readline().strip()}/v1/messages/batches'
+            with httpx.Client(headers=KEY, timeout=60) as client:
+                made = client.post(batches, json={'requests': requests}).json()
+                looked = client.get(f'{batches}/{made["id"]}').json()
+        finally:
+            process.terminate()
     refused = subprocess.run([*lasting, '-1'], capture_output=True, text=True, check=False)  # noqa: S603 - our own command
 
     assert 'in_progress' == looked['processing_status']
