@@ -6,6 +6,8 @@ every session in which it is installed.
 
 import argparse
 import contextlib
+import http.client
+import json
 import secrets
 import socket
 import threading
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from farthing_sim.caches import DEFAULT_RULES, CacheRules
 from farthing_sim.clock import Clock
+from farthing_sim.schedule import DEFAULT_BATCH_RULES, BatchRules
 from farthing_sim.state import State
 
 if TYPE_CHECKING:
@@ -48,10 +51,11 @@ class Sim:
         return self.state.clock
 
     def log(self) -> list[dict[str, Any]]:
-        """One entry per request to a model, oldest first.
+        """One entry per request to a model and per operation on files and batches, oldest first.
 
         Keys: serial, time_s, path, api, model, stream, status, id, usage (in the provider's
-        own words, as billed), events_sent, delivered (whether the whole answer was sent).
+        own words, as billed; `None` for an operation), events_sent, delivered (whether the whole
+        answer was sent).
         """
         return self.state.log()
 
@@ -63,14 +67,28 @@ class Sim:
         """
         self.state.plan([fault])
 
-    def reset(self, *, rules: CacheRules | None = None) -> None:
-        """Forget log, planned faults, conversations and caches, and tell the real time.
+    def charges(self) -> list[dict[str, Any]]:
+        """What was billed so far: calls in the order of the log, then batches, oldest first.
+
+        Every batch is brought up to the clock before; of one that is not through, the requests
+        that are due are billed. Keys: time_s, api, model, id, usage (in the provider's own
+        words), and for requests of batches batch_id and custom_id (else `None`).
+        """
+        # Asked of the server, whose loop alone works on batches.
+        connection = http.client.HTTPConnection(self.url.removeprefix('http://'))
+        with contextlib.closing(connection):
+            connection.request('GET', '/__sim__/charges')
+            return [json.loads(line) for line in connection.getresponse()]
+
+    def reset(self, *, rules: CacheRules | None = None, batches: BatchRules | None = None) -> None:
+        """Forget log, planned faults, conversations, caches, files and batches; tell real time.
 
         Args:
             rules: How the prompt caches work until the next reset; those of the server unless
                 given.
+            batches: How batches go until then, likewise.
         """
-        self.state.reset(rules)
+        self.state.reset(rules, batches=batches)
 
 
 @contextlib.contextmanager
@@ -80,6 +98,7 @@ def serving(
     clock: Callable[[], float] = time.time,
     seed: str | None = None,
     rules: CacheRules = DEFAULT_RULES,
+    batches: BatchRules = DEFAULT_BATCH_RULES,
 ) -> Iterator[Sim]:
     """Serve the simulated providers on loopback, in a thread, while the block runs.
 
@@ -88,13 +107,14 @@ def serving(
         clock: Unix time in seconds that answers are stamped with.
         seed: Part of every id; a random one unless recordings must be the same again.
         rules: How the prompt caches work, or that there are none.
+        batches: How long batches take, and what they may hold.
 
     Raises:
         OSError: The port is taken.
         RuntimeError: The server did not start in time.
     """
     seed = secrets.token_hex(4) if seed is None else seed
-    state = State(clock=clock, seed=seed, rules=rules)
+    state = State(clock=clock, seed=seed, rules=rules, batches=batches)
     listener = _listen(port)
     server = _server(state)
     thread = threading.Thread(
@@ -119,15 +139,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve = commands.add_parser('serve', help='serve Anthropic and OpenAI until interrupted')
     serve.add_argument('--port', type=int, default=0, help='0 (the default) takes a free one')
     serve.add_argument('--seed', help='part of every id; random unless given')
+    serve.add_argument(
+        '--batch-s', type=float, default=0, help='seconds that a batch takes; 0 (the default)'
+    )
     given = parser.parse_args(arguments)
     seed = secrets.token_hex(4) if given.seed is None else given.seed
+    try:
+        batches = BatchRules(processing_s=given.batch_s)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         listener = _listen(given.port)
     except (OSError, OverflowError) as error:
         parser.exit(1, f'farthing-sim: cannot listen on port {given.port}: {error}\n')
     print(_url(listener), flush=True)  # noqa: T201 - the address is the command's output
     with contextlib.suppress(KeyboardInterrupt), listener:
-        _server(State(clock=time.time, seed=seed, rules=DEFAULT_RULES)).run(sockets=[listener])
+        state = State(clock=time.time, seed=seed, rules=DEFAULT_RULES, batches=batches)
+        _server(state).run(sockets=[listener])
     return 0
 
 
