@@ -19,7 +19,7 @@ from farthing.io.exchange import Exchange
 from farthing.meter import Account, Spend
 from farthing.meter.account import Posts
 
-_CLIENTS = ('httpx', 'httpx2')
+CLIENTS = ('httpx', 'httpx2')
 # Their SDKs send by these clients alone: where no request was seen, none was sent.
 _PROVIDERS = frozenset({'anthropic', 'openai', 'azure'})
 _ORIGINAL = '__farthing_original__'
@@ -57,7 +57,7 @@ class Tap:
             user = self._users.setdefault(id(account.meter), _User(account.meter))
             user.times += 1
             self._choose()
-            for name in _CLIENTS:
+            for name in CLIENTS:
                 module = _installed(name)
                 if module is not None:
                     _wrap(module, self)
@@ -84,7 +84,7 @@ class Tap:
         first = next(iter(self._users.values()), None)
         self._default = first.account if first else None
         if first is None:
-            for name in _CLIENTS:
+            for name in CLIENTS:
                 module = sys.modules.get(name)
                 if module is not None:
                     _unwrap(module)
@@ -103,6 +103,12 @@ class Tap:
 
 tap = Tap()
 """The tap of this process."""
+
+
+def unwrapped(send: Callable[..., Any]) -> Callable[..., Any]:
+    """A client's own `send`, whether the tap is on or not."""
+    original: Callable[..., Any] = getattr(send, _ORIGINAL, send)
+    return original
 
 
 def _installed(name: str) -> ModuleType | None:

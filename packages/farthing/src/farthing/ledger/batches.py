@@ -14,6 +14,11 @@ from farthing.batching.states import NEXT, OPEN, ItemState, JobState, Outcome, S
 from farthing.errors import BatchError
 from farthing.ledger import batch_rows as rows
 
+_OF_LABEL = (
+    'SELECT '  # noqa: S608 - our own column names
+    + ', '.join(f'{"l" if name == "attempt" else "i"}.{name}' for name in rows.ITEM.split(', '))
+    + ' FROM batch_line l JOIN batch_item i ON i.id = l.item WHERE l.label = ?'
+)
 _OPEN = ', '.join(f"'{state}'" for state in sorted(OPEN))
 
 
@@ -106,6 +111,14 @@ class View:
             (job, *states),
         )]  # fmt: skip
 
+    def submission(self, label: str) -> Submission:
+        """One submission, by its label."""
+        row = self._db.execute(
+            f'SELECT {rows.SUBMISSION} FROM batch_submission WHERE label = ?',  # noqa: S608
+            (label,),
+        ).fetchone()
+        return rows.submission(row)
+
     def open_at(self, target: Target) -> list[Submission]:
         """The open submissions of all jobs at the same address."""
         return [rows.submission(row) for row in self._db.execute(
@@ -121,15 +134,22 @@ class View:
             (provider,),
         )}  # fmt: skip
 
-    def lines(self, label: str) -> Iterator[tuple[Item, int, bool]]:
-        """The items of a submission with the attempt, and whether each is settled."""
-        columns = ', '.join(f'i.{name}' for name in rows.ITEM.split(', '))
-        for *row, attempt, outcome in self._db.execute(
-            f'SELECT {columns}, l.attempt, l.outcome FROM batch_line l '  # noqa: S608
-            'JOIN batch_item i ON i.id = l.item WHERE l.label = ? ORDER BY l.item',
-            (label,),
-        ):
-            yield rows.item(tuple(row)), attempt, outcome is not None
+    def items_of(self, label: str, ids: Sequence[int]) -> dict[int, Item]:
+        """Those of the numbered items that were sent in a submission; `attempt` is that one."""
+        marks = ', '.join('?' * len(ids))
+        return {one.id: one for one in map(rows.item, self._db.execute(
+            f'{_OF_LABEL} AND l.item IN ({marks})', (label, *ids)
+        ))}  # fmt: skip
+
+    def unsettled(self, label: str) -> list[Item]:
+        """The items of a submission whose lines have not been settled, by number."""
+        return [rows.item(row) for row in self._db.execute(
+            f'{_OF_LABEL} AND l.outcome IS NULL ORDER BY l.item', (label,)
+        )]  # fmt: skip
+
+    def sent(self, label: str) -> Iterator[Item]:
+        """The items of a submission, by number, which is their order in the upload."""
+        return map(rows.item, self._db.execute(f'{_OF_LABEL} ORDER BY l.item', (label,)))
 
     def spent(self, job: str) -> tuple[int, int, int]:
         """What a job's lines cost in 1e-12 USD, what is under way may cost, and how many unknown.
@@ -271,8 +291,10 @@ class Change(View):
         )
         return made
 
-    def move(self, one: Submission, state: SubmissionState, now_s: float, **facts: object) -> bool:
-        """Take a submission to its next state; `False` where another has moved it before.
+    def move(
+        self, one: Submission, state: SubmissionState, now_s: float, **facts: object
+    ) -> Submission | None:
+        """A submission in its next state; `None` where another has moved it before.
 
         Raises:
             BatchError: That state does not follow.
@@ -281,10 +303,20 @@ class Change(View):
             raise BatchError(f'submission {one.label} is {one.state}: it cannot become {state}')
         moved = replace(one, state=state, changed_s=now_s, **facts)  # type: ignore[arg-type]
         columns = [f'{name} = ?' for name in rows.SUBMISSION.split(', ')]
-        return bool(self._db.execute(
-            f'UPDATE batch_submission SET {", ".join(columns)} WHERE label = ? AND state = ?',  # noqa: S608
-            (*rows.submission_row(moved), one.label, one.state),
-        ).rowcount)  # fmt: skip
+        changed = self._db.execute(
+            f'UPDATE batch_submission SET {", ".join(columns)} '  # noqa: S608
+            'WHERE label = ? AND state = ? AND changed = ?',
+            (*rows.submission_row(moved), one.label, one.state, one.changed_s),
+        ).rowcount
+        return moved if changed else None
+
+    def take_back(self, one: Submission, reason: str, now_s: float) -> None:
+        """A submission comes to nothing: its items that were not settled wait again."""
+        if self.move(one, 'failed', now_s, reason=reason) is None:
+            return
+        for item in self.unsettled(one.label):
+            self.settle(one.label, item.id, 'taken back', entry=None, cost=0)
+            self.again(item.id, counts=False)
 
     def settle(
         self, label: str, item: int, outcome: str, *, entry: str | None, cost: int | None
