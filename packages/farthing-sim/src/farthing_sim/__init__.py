@@ -9,6 +9,7 @@ again. No count or text of theirs says anything about a real model.
 """
 
 from farthing_sim.caches import CacheRules
+from farthing_sim.schedule import BatchRules
 from farthing_sim.serve import Sim, serving
 
-__all__ = ['CacheRules', 'Sim', 'serving']
+__all__ = ['BatchRules', 'CacheRules', 'Sim', 'serving']

@@ -1,7 +1,9 @@
 """Faults on demand: what may go wrong with one call, and how it is asked for.
 
 A fault is a JSON object, given in the request's `x-farthing-sim-fault` header or as one entry of
-the plan, of which every call takes the next. An empty object is a call without fault.
+the plan, of which every call to a model takes the next. An empty object is a call without fault.
+Operations on files and batches take only what names them (`on`); what is given to the creation
+of a batch goes on to hold for that batch.
 """
 
 import json
@@ -13,6 +15,7 @@ HEADER = 'x-farthing-sim-fault'
 
 
 _ERRORS = range(400, 600)
+_FATES = frozenset({'missing', 'duplicate', 'unknown', 'expired', 'canceled', 'blank'})
 
 
 class FaultError(ValueError):
@@ -36,6 +39,19 @@ class Fault:
             that is not streamed is no JSON.
         usage: Counters to report instead of the counted ones, in the provider's own words;
             they are merged in, key by key. Billing facts that no request can cause, on demand.
+            Given to a batch, they hold for all of its answers.
+        on: What takes this fault out of the plan: an `api` of the log, such as
+            `openai_batches.create`. Without it, that is the next call to a model.
+        hidden_s: A batch or file that is made is not listed for so long.
+        lines: What becomes of single requests of a batch, by their position (or `*` for all
+            that are not named), which is a number in a string: `missing`, `duplicate` or
+            `unknown` (one line more, with an id that nobody sent) in the results, `expired`,
+            `canceled`, `blank` (OpenAI's status 0, without a body), or the status of an error,
+            which tells `message`.
+        stalls_after: The batch answers so many requests, and no more.
+        cancel_completes: So many requests are still answered after a cancellation.
+        queue_full: OpenAI's validation fails, because too many tokens are enqueued.
+        output_late_s: An ended batch of OpenAI does not yet name its files for so long.
     """
 
     status: int | None = None
@@ -47,6 +63,13 @@ class Fault:
     error_after_events: int | None = None
     malformed_sse: bool = False
     usage: Mapping[str, Any] | None = None
+    on: str | None = None
+    hidden_s: float = 0
+    lines: Mapping[str, str | int] | None = None
+    stalls_after: int | None = None
+    cancel_completes: int = 0
+    queue_full: bool = False
+    output_late_s: float = 0
 
     @classmethod
     def read(cls, given: object) -> 'Fault':
@@ -64,6 +87,7 @@ class Fault:
         status = given.get('status')
         if status is not None and (not isinstance(status, int) or status not in _ERRORS):
             raise FaultError(f'`status` is {status!r}; expected a number from 400 to 599')
+        _check_lines(given.get('lines'))
         return cls(**given)
 
     @classmethod
@@ -78,8 +102,23 @@ class Fault:
         except json.JSONDecodeError as error:
             raise FaultError(f'`{HEADER}` is no JSON: {text!r}') from error
 
+    def of_line(self, position: int) -> str | int | None:
+        """What becomes of a request of a batch; `None` for what becomes of all."""
+        return None if self.lines is None else self.lines.get(str(position), self.lines.get('*'))
+
 
 NO_FAULT = Fault()
+
+
+def _check_lines(lines: object) -> None:
+    if lines is None:
+        return
+    fates = lines.values() if isinstance(lines, Mapping) else [lines]
+    if not all(fate in _FATES or (isinstance(fate, int) and fate in _ERRORS) for fate in fates):
+        raise FaultError(
+            f'`lines` is {lines!r}; expected an object of positions with one of '
+            f'{", ".join(sorted(_FATES))} or a status from 400 to 599'
+        )
 
 
 def merged(usage: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,15 @@ client sees what it would see if a provider went away.
 """
 
 import asyncio
+import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from farthing_sim.faults import Fault
+from farthing_sim.spool import Spool
 from farthing_sim.surface import Event, Json
 
 
@@ -39,6 +41,36 @@ class Whole(Response):
             return
         await _start(self, send)
         await _send_part(send, bytes(self.body)[: len(self.body) // 2])
+
+
+class Lines(Response):
+    """The lines of spools, one after the other, as they lie on disk.
+
+    A fault cuts the connection after so many lines (`drop_after_events`).
+    """
+
+    media_type = 'application/x-jsonl'
+
+    def __init__(self, spools: Sequence[Spool], fault: Fault, entry: Json) -> None:
+        super().__init__()
+        self.headers['content-length'] = str(sum(spool.size for spool in spools))
+        self.spools = spools
+        self.fault = fault
+        self.entry = entry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send the lines, or the first of them."""
+        await _start(self, send)
+        if self.fault.drop_after_events is not None:
+            lines = itertools.chain.from_iterable(spool.lines() for spool in self.spools)
+            for line in itertools.islice(lines, self.fault.drop_after_events):
+                await _send_part(send, line + b'\n')
+            return
+        for spool in self.spools:
+            for part in spool.parts():
+                await _send_part(send, part)
+        self.entry['delivered'] = True
+        await send({'type': 'http.response.body', 'body': b'', 'more_body': False})
 
 
 class Stream(Response):

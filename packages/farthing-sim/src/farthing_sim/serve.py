@@ -6,16 +6,19 @@ every session in which it is installed.
 
 import argparse
 import contextlib
+import json
 import secrets
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from farthing_sim.caches import DEFAULT_RULES, CacheRules
 from farthing_sim.clock import Clock
+from farthing_sim.schedule import DEFAULT_BATCH_RULES, BatchRules
 from farthing_sim.state import State
 
 if TYPE_CHECKING:
@@ -63,14 +66,25 @@ class Sim:
         """
         self.state.plan([fault])
 
-    def reset(self, *, rules: CacheRules | None = None) -> None:
-        """Forget log, planned faults, conversations and caches, and tell the real time.
+    def charges(self) -> list[dict[str, Any]]:
+        """What was billed so far: calls in the order of the log, then batches, oldest first.
+
+        Every batch is brought up to the clock before; of one that is not through, the requests
+        that are due are billed. Keys: time_s, api, model, id, usage (in the provider's own
+        words), and for requests of batches batch_id and custom_id (else `None`).
+        """
+        with urllib.request.urlopen(f'{self.url}/__sim__/charges') as lines:  # noqa: S310 - ours
+            return [json.loads(line) for line in lines]
+
+    def reset(self, *, rules: CacheRules | None = None, batches: BatchRules | None = None) -> None:
+        """Forget log, planned faults, conversations, caches, files and batches; tell real time.
 
         Args:
             rules: How the prompt caches work until the next reset; those of the server unless
                 given.
+            batches: How batches go until then, likewise.
         """
-        self.state.reset(rules)
+        self.state.reset(rules, batches=batches)
 
 
 @contextlib.contextmanager
@@ -80,6 +94,7 @@ def serving(
     clock: Callable[[], float] = time.time,
     seed: str | None = None,
     rules: CacheRules = DEFAULT_RULES,
+    batches: BatchRules = DEFAULT_BATCH_RULES,
 ) -> Iterator[Sim]:
     """Serve the simulated providers on loopback, in a thread, while the block runs.
 
@@ -88,13 +103,14 @@ def serving(
         clock: Unix time in seconds that answers are stamped with.
         seed: Part of every id; a random one unless recordings must be the same again.
         rules: How the prompt caches work, or that there are none.
+        batches: How long batches take, and what they may hold.
 
     Raises:
         OSError: The port is taken.
         RuntimeError: The server did not start in time.
     """
     seed = secrets.token_hex(4) if seed is None else seed
-    state = State(clock=clock, seed=seed, rules=rules)
+    state = State(clock=clock, seed=seed, rules=rules, batches=batches)
     listener = _listen(port)
     server = _server(state)
     thread = threading.Thread(

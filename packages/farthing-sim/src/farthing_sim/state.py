@@ -1,13 +1,16 @@
-"""What a running server remembers: log, planned faults, answers to go on from, prompt caches."""
+"""What a running server remembers: log, planned faults, answers, prompt caches, batches."""
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from farthing_sim.batches import Batches
 from farthing_sim.caches import CacheRules, Caches
 from farthing_sim.clock import Clock
 from farthing_sim.faults import NO_FAULT, Fault
+from farthing_sim.files import Files
+from farthing_sim.schedule import DEFAULT_BATCH_RULES, BatchRules
 from farthing_sim.surface import Json, Stamp
 
 _MOST_CONVERSATIONS = 1_000
@@ -20,16 +23,29 @@ class State:
         clock: Unix time in seconds.
         seed: Part of every id, so that two servers never give the same one.
         rules: How the prompt caches work.
+        batches: How long batches take, and what they may hold.
 
     Attributes:
         clock: The server's time, which tests may move.
-        caches: Used by the server's loop alone.
+        caches: Used by the server's loop alone, as the next two.
+        batches: What was asked for in batches.
+        files: What was uploaded, and what batches have written.
     """
 
-    def __init__(self, *, clock: Callable[[], float], seed: str, rules: CacheRules) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        seed: str,
+        rules: CacheRules,
+        batches: BatchRules = DEFAULT_BATCH_RULES,
+    ) -> None:
         self.clock = Clock(clock)
         self.caches = Caches(rules)
+        self.batches = Batches(batches)
+        self.files = Files()
         self._rules = rules
+        self._batch_rules = batches
         self._seed = seed
         self._lock = threading.Lock()
         self._served = 0
@@ -54,10 +70,20 @@ class State:
         with self._lock:
             self._plan.extend(planned)
 
-    def next_fault(self) -> Fault:
-        """Take the next fault of the plan."""
+    def next_fault(self, api: str, *, only_named: bool = False) -> Fault:
+        """Take the first fault of the plan that this operation takes.
+
+        Args:
+            api: The operation.
+            only_named: Whether it takes only faults that name it.
+        """
+        takes = {api} if only_named else {api, None}
         with self._lock:
-            return self._plan.popleft() if self._plan else NO_FAULT
+            for i, fault in enumerate(self._plan):
+                if fault.on in takes:
+                    del self._plan[i]
+                    return fault
+        return NO_FAULT
 
     def record(self, entry: Json) -> Json:
         """Append an entry to the log; returns it, to be completed while it is sent."""
@@ -70,15 +96,19 @@ class State:
         with self._lock:
             return [dict(entry) for entry in self._log]
 
-    def reset(self, rules: CacheRules | None = None) -> None:
+    def reset(self, rules: CacheRules | None = None, *, batches: BatchRules | None = None) -> None:
         """Forget everything, and tell the real time. Ids go on, so that none is given twice.
 
         Args:
             rules: How the prompt caches work until the next reset; `None` takes the rules that
                 the server began with.
+            batches: How batches go until then, likewise.
         """
         self.clock.reset()
         self.caches = Caches(rules or self._rules)
+        self.batches.close()
+        self.batches = Batches(batches or self._batch_rules)
+        self.files = Files()
         with self._lock:
             self._log.clear()
             self._plan.clear()

@@ -44,7 +44,7 @@ class Input:
         return self.write_5m + self.write_1h + self.write_30m
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """A request that stores nothing."""
 
 
@@ -57,7 +57,7 @@ class Visit:
     """
 
     given: Input
-    begin: Callable[[], None] = _nothing
+    begin: Callable[[], None] = nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
