@@ -8,7 +8,7 @@
     ├── ContextError    (ValueError)   a history, or what a context policy made of it
     ├── RoutingError    (ValueError)   routes, policies or answers that cannot decide
     │   └── ArtefactError              a trained router's file is damaged or of another version
-    ├── BatchError      (RuntimeError) a batch job that cannot go on, or a request that it cannot take
+    ├── BatchError      (RuntimeError) a batch job that cannot go on, or a request it cannot take
     │   ├── BatchLimit                 the next round would pass the job's `max_cost_usd`
     │   └── JournalError               the file of requests and answers is damaged
     └── LedgerError     (OSError)      a ledger that cannot be opened, read or written

@@ -1,10 +1,14 @@
-"""What a line's failure means: try again, pause first, or tell the user."""
+"""What a line's failure means: try again, pause first, or tell the user.
+
+An attempt is used up by what may be the request's fault. Who cancelled a batch, or has no money,
+is to blame for that alone.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
-Ending = Literal['answered', 'errored', 'expired', 'cancelled', 'missing']
-Verdict = Literal['done', 'retry', 'pause', 'final']
+Ending = Literal['answered', 'errored', 'expired', 'cancelled', 'missing', 'lost']
+Verdict = Literal['done', 'retry', 'again', 'pause', 'final']
 
 _BUSY = frozenset({408, 409, 425, 429})
 _BUSY_TYPES = frozenset(
@@ -42,7 +46,7 @@ def verdict(
     """What is to be done about a line.
 
     Args:
-        ending: How the provider says that it ended.
+        ending: How the provider says that it ended; `lost`: nobody knows, and it may be billed.
         status: HTTP status of its answer; 0 where there is none.
         kind: The provider's type or code of the error.
         message: The provider's words; read here and kept nowhere.
@@ -53,9 +57,11 @@ def verdict(
         return 'done'
     words = f'{kind or ""} {message}'.lower()
     if any(word in words for word in _FUNDS):
-        return 'pause'  # nobody's fault: it uses up no attempt
+        return 'pause'
+    if ending == 'cancelled':
+        return 'again'
     passing = (
-        ending in {'expired', 'cancelled', 'missing'}
+        ending in {'expired', 'missing', 'lost'}
         or status in _BUSY
         or status >= _FIRST_SERVER_ERROR
         or status == 0

@@ -1,8 +1,8 @@
-"""What a submission and an item can be, and what each may become.
+r"""What a submission and an item can be, and what each may become.
 
     planned -> sending -> submitted -> ended -> ingested
-                  |  \\-> unknown (found, not yet proven to be ours) -> ended
-                  \\---> planned   (it is certain that nothing was created)
+                  |  \-> unknown (found, not yet proven to be ours) -> ended
+                  \---> planned   (it is certain that nothing was created)
 
 The intent is stored before anything is sent, so that a crash leaves at most one step in doubt.
 """

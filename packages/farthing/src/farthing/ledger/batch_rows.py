@@ -48,8 +48,8 @@ TABLES = (
         cancelling INTEGER NOT NULL, reason TEXT
     ) STRICT""",
     'CREATE INDEX batch_submission_job ON batch_submission (job, state)',
-    'CREATE UNIQUE INDEX batch_submission_batch ON batch_submission (provider, batch) '
-    'WHERE batch IS NOT NULL',
+    """CREATE UNIQUE INDEX batch_submission_batch ON batch_submission (provider, batch)
+        WHERE batch IS NOT NULL""",
     """CREATE TABLE batch_line (
         label TEXT NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL,
         outcome TEXT, entry TEXT, cost INTEGER,

@@ -147,6 +147,15 @@ class View:
             f'{_OF_LABEL} AND l.outcome IS NULL ORDER BY l.item', (label,)
         )]  # fmt: skip
 
+    def asked(self, job: str) -> list[tuple[str, Item]]:
+        """The items of a job that were asked at once and have no answer, each with its label."""
+        return [(label, rows.item(tuple(row))) for label, *row in self._db.execute(
+            _OF_LABEL.replace('SELECT', 'SELECT l.label,', 1).partition(' WHERE')[0]
+            + " WHERE i.job = ? AND i.state = 'sync' AND l.outcome IS NULL "
+            "AND l.label LIKE 'sync-%'",
+            (job,),
+        )]  # fmt: skip
+
     def sent(self, label: str) -> Iterator[Item]:
         """The items of a submission, by number, which is their order in the upload."""
         return map(rows.item, self._db.execute(f'{_OF_LABEL} ORDER BY l.item', (label,)))
@@ -310,13 +319,13 @@ class Change(View):
         ).rowcount
         return moved if changed else None
 
-    def take_back(self, one: Submission, reason: str, now_s: float) -> None:
-        """A submission comes to nothing: its items that were not settled wait again."""
+    def take_back(self, one: Submission, reason: str, now_s: float, *, rest_s: float = 0.0) -> None:
+        """A submission comes to nothing: its unsettled items wait again, after some rest."""
         if self.move(one, 'failed', now_s, reason=reason) is None:
             return
         for item in self.unsettled(one.label):
             self.settle(one.label, item.id, 'taken back', entry=None, cost=0)
-            self.again(item.id, counts=False)
+            self.again(item.id, not_before_s=now_s + rest_s, counts=False)
 
     def settle(
         self, label: str, item: int, outcome: str, *, entry: str | None, cost: int | None
@@ -327,6 +336,20 @@ class Change(View):
             'WHERE label = ?1 AND item = ?2 AND outcome IS NULL',
             (label, item, outcome, entry, cost),
         ).rowcount)  # fmt: skip
+
+    def ask(self, items: Sequence[Item], label: str) -> None:
+        """Items are asked at once from now on, under a label of no batch."""
+        for item in items:
+            self._db.execute(
+                "UPDATE batch_item SET state = 'sync', attempt = attempt + 1 "
+                "WHERE id = ? AND state = 'waiting'",
+                (item.id,),
+            )
+            self._db.execute(
+                'INSERT INTO batch_line SELECT ?, id, attempt, NULL, NULL, NULL '
+                'FROM batch_item WHERE id = ?',
+                (label, item.id),
+            )
 
     def done(self, item: int, outcome: Outcome, entry: str | None) -> None:
         """An item has its answer, or its last error."""
@@ -342,21 +365,6 @@ class Change(View):
             "WHERE id = ?1 AND state IN ('sent', 'sync')",
             (item, not_before_s, not counts),
         )
-
-    def at_once(self, item: Item, label: str) -> bool:
-        """An item is asked synchronously from now on; `False` where it waits no more."""
-        moved = self._db.execute(
-            "UPDATE batch_item SET state = 'sync', attempt = attempt + 1 "
-            "WHERE id = ? AND state IN ('waiting', 'sync')",
-            (item.id,),
-        ).rowcount
-        if moved:
-            self._db.execute(
-                'INSERT INTO batch_line SELECT ?, id, attempt, NULL, NULL, NULL '
-                'FROM batch_item WHERE id = ?',
-                (label, item.id),
-            )
-        return bool(moved)
 
     def learn_room(self, target: Target, tokens: int) -> None:
         """Set how many input tokens may be enqueued."""

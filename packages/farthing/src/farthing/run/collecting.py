@@ -1,14 +1,12 @@
 """Reading what became of a batch: its results, line by line, or why it has none."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
-
-import orjson
 
 from farthing.batching.chunking import LIMITS, Limits
 from farthing.batching.jobs import Item, Submission
 from farthing.batching.keys import CustomId
-from farthing.ledger.record import decision_line
 from farthing.run.moves import Moves
 from farthing.run.providers import Provider
 from farthing.run.settling import Result, Settling
@@ -17,6 +15,7 @@ from farthing.wire.dialects import DIALECTS
 from farthing.wire.fields import loads
 
 _AT_ONCE = 500
+_log = logging.getLogger('farthing')
 
 
 class Collecting:
@@ -54,7 +53,7 @@ class Collecting:
     def take(self, one: Submission, lines: Sequence[Line]) -> None:
         """Settle some lines of a submission."""
         named = [(line, CustomId.read(line.custom_id)) for line in lines]
-        ours = {name.item: line for line, name in reversed(named) if _of(one, name)}
+        ours = {name.item: line for line, name in reversed(named) if name and _of(one, name)}
         with self._moves.ledger.batches() as view:
             items = view.items_of(one.label, list(ours))
         results = [
@@ -71,17 +70,19 @@ class Collecting:
         self._settling.settle(
             one.job, results, sent_s=sent_s, now_s=self._moves.now(), batch=True
         )  # fmt: skip
-        strange = [line for line, name in named if not _of(one, name) or name.item not in items]
+        strange = [
+            line for line, name in named if not (name and _of(one, name) and name.item in items)
+        ]
         if strange:
             self._quarantine(one, strange)
 
-    def failed(self, one: Submission, remote: Remote, room_s: float) -> None:
+    def failed(self, one: Submission, remote: Remote, *, rest_s: float) -> None:
         """A batch that the provider took and then refused as a whole: nothing was billed."""
         if remote.full:
+            reason, now_s = remote.reason or 'the queue is full', self._moves.now()
             with self._moves.ledger.changing_batches() as change:
                 change.learn_room(one.target, max(1, one.tokens // 2))
-                change.take_back(one, remote.reason or 'the queue is full', self._moves.now())
-                change.rest(one.job, self._moves.now() + room_s)
+                change.take_back(one, reason, now_s, rest_s=rest_s)
             return
         self.refuse(one, 400, 'batch_failed', remote.reason or 'the batch failed', remote.refused)
 
@@ -131,11 +132,21 @@ class Collecting:
         )
 
     def _quarantine(self, one: Submission, lines: Sequence[Line]) -> None:
-        raise NotImplementedError
+        """Post what was billed in our batch and answers nothing of ours; it is given to nobody."""
+        self.strangers += len(lines)
+        _log.warning(
+            'farthing: batch %s has %d results with names that were not sent: their cost is '
+            'posted, and nobody is given them',
+            one.batch,
+            len(lines),
+        )
+        names = [f'{line.custom_id or number}'[:64] for number, line in enumerate(lines)]
+        for line, name in zip(lines, names, strict=True):
+            self._settling.stray(one, line, _entry_id(one, name))
 
 
-def _of(one: Submission, name: CustomId | None) -> bool:
-    return name is not None and name.label == one.label
+def _of(one: Submission, name: CustomId) -> bool:
+    return name.label == one.label
 
 
 def _entry_id(one: Submission, custom_id: str) -> str:

@@ -158,7 +158,7 @@ class Journal:
             (application,) = db.execute('PRAGMA application_id').fetchone()
             (tables,) = db.execute('SELECT count(*) FROM sqlite_master').fetchone()
             if tables and application != _APPLICATION_ID:
-                raise JournalError(f'{os.fspath(self.path)!r} is a file of another program')
+                raise sqlite3.DatabaseError('it is a file of another program')  # noqa: TRY301
             db.execute('PRAGMA journal_mode = TRUNCATE')
             db.execute('PRAGMA synchronous = FULL')
             db.execute('PRAGMA secure_delete = ON')

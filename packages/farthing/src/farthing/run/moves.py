@@ -19,7 +19,7 @@ class Moves:
         with self.ledger.changing_batches() as change:
             return change.move(one, state, self.now(), **facts)
 
-    def take_back(self, one: Submission, reason: str) -> None:
-        """It comes to nothing, and what it held waits again."""
+    def take_back(self, one: Submission, reason: str, *, rest_s: float = 0.0) -> None:
+        """It comes to nothing, and what it held waits again, after some rest."""
         with self.ledger.changing_batches() as change:
-            change.take_back(one, reason, self.now())
+            change.take_back(one, reason, self.now(), rest_s=rest_s)

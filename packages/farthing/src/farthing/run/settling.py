@@ -13,16 +13,17 @@ from urllib.parse import urlsplit
 import orjson
 
 from farthing.attribution import NOBODY
-from farthing.batching.jobs import Item
+from farthing.batching.jobs import Item, Submission
 from farthing.batching.retrying import Retries, verdict
 from farthing.entry import Decision, Entry
 from farthing.errors import FarthingError, UsageError
+from farthing.ledger import Ledger
 from farthing.ledger.batches import Change
 from farthing.ledger.record import decision_line, entry_line
 from farthing.meter import Meter, Observed
 from farthing.prices.quote import Call, Terms
 from farthing.run.journal import Answer, Journal
-from farthing.wire import READERS, Reading, region_of
+from farthing.wire import READERS, Reading, endpoint, region_of
 from farthing.wire.batches import Line
 from farthing.wire.dialects import DIALECTS
 from farthing.wire.fields import loads
@@ -38,15 +39,13 @@ class Result:
     """A line of a result, with the item that it belongs to.
 
     Attributes:
-        item: The item, as it was when the line was read.
-        attempt: The attempt that the line answers.
+        item: The item; `attempt` is the one that the line answers.
         line: The line.
         entry_id: What its entry is called: the provider, the batch and the custom id.
         label: The submission's label.
     """
 
     item: Item
-    attempt: int
     line: Line
     entry_id: str
     label: str
@@ -67,16 +66,23 @@ class Settling:
     """Settles results of one ledger.
 
     Args:
-        meter: Prices them and has the ledger.
+        meter: Prices them.
+        ledger: Has the jobs and takes the entries.
         journal: Keeps the answers.
         retries: What is tried again.
         on_done: Hears of each item that has its answer, after that is stored.
     """
 
     def __init__(
-        self, meter: Meter, journal: Journal, retries: Retries, on_done: OnDone
+        self,
+        meter: Meter,
+        ledger: Ledger,
+        journal: Journal,
+        retries: Retries,
+        on_done: OnDone,
     ) -> None:
         self._meter = meter
+        self._ledger = ledger
         self._journal = journal
         self._retries = retries
         self._on_done = on_done
@@ -99,32 +105,32 @@ class Settling:
             job,
             ((one.result.item.draft.key, one.answer) for one in settled if one.answer is not None),
         )
-        fresh: list[_Settled] = []
-        with self._meter.ledger.changing_batches() as change:
-            for one in settled:
-                if self._store(change, one, now_s):
-                    fresh.append(one)
+        with self._ledger.changing_batches() as change:
+            fresh = [one for one in settled if self._store(change, one, now_s)]
         for one in fresh:
             if one.what in {'done', 'final'}:
                 self._on_done(one.result.item, one.entries)
 
-    def stray(self, provider: str, api: str, model: str, line: Line, entry_id: str) -> list[bytes]:
-        """The entry of a line that is none of ours, but was billed with our batch."""
-        if line.ending != 'answered' or line.body is None:
-            return []
-        reading = _reading(api, line.body, {})
+    def stray(self, one: Submission, line: Line, entry_id: str) -> None:
+        """Post a line that answers nothing of ours, and was billed in our batch."""
+        target = one.target
+        known = endpoint('', target.path.partition('?')[0], listed=True)
+        if line.ending != 'answered' or line.body is None or known is None:
+            return
         seen = Observed(
             id=entry_id,
             who=NOBODY,
-            time=datetime.now(UTC),
-            provider=provider,
-            api=api,
-            model=model,
-            reading=reading,
-            terms=Terms(batch=True),
+            time=datetime.fromtimestamp(one.changed_s if one.sent_s is None else one.sent_s, UTC),
+            provider=target.provider,
+            api=known.api,
+            model=target.model,
+            reading=_reading(known.api, line.body, {}),
+            terms=Terms(batch=True, region=region_of(urlsplit(target.base).hostname or '')),
             error='unknown_line',
+            endpoint=urlsplit(target.base).netloc,
         )
-        return [entry_line(entry) for entry in self._meter.entries(seen)]
+        with self._ledger.changing_batches() as change:
+            change.post([entry_line(entry) for entry in self._meter.entries(seen)])
 
     def _settled(
         self, one: Result, bodies: dict[str, bytes | None], sent_s: float, *, batch: bool
@@ -135,7 +141,7 @@ class Settling:
             status=line.status,
             kind=line.kind,
             message=line.message,
-            attempt=one.attempt,
+            attempt=one.item.attempt,
             retries=self._retries,
         )
         settled = _Settled(one, what)
@@ -174,7 +180,7 @@ class Settling:
         else:
             pause = self._retries.pause_s if one.what == 'pause' else 0.0
             if one.what == 'retry' and result.line.ending == 'errored':
-                pause = _BACKOFF_S * 2**result.attempt
+                pause = _BACKOFF_S * 2**item.attempt
             change.again(item.id, not_before_s=now_s + pause, counts=one.what == 'retry')
         return True
 
@@ -199,7 +205,7 @@ class Settling:
             reason='the job may wait',
             predicted_cost=one.item.draft.predicted,
             counterfactual_cost=self._meter.book.quote(entry.usage, call).cost,
-            facts={'job': one.item.job, 'attempt': one.attempt},
+            facts={'job': one.item.job, 'attempt': one.item.attempt},
             id=f'{LEVER}:{entry.id}',
         )
 
@@ -210,14 +216,14 @@ def _answer(one: Result) -> Answer:
     body: Any = line.body
     if line.ending != 'answered' or body is None:
         words = line.message or f'the batch ended with {line.kind or line.ending!r}'
-        message = f'{words} (after {one.attempt} attempts in batches)'
+        message = f'{words} (after {one.item.attempt} attempts in batches)'
         body = body or DIALECTS[one.item.draft.provider].failure(line.kind or line.ending, message)
     return Answer(status=line.status or _FAILED, body=orjson.dumps(body))
 
 
 def _observed(one: Result, request: Any, sent_s: float, *, batch: bool) -> Observed:
     draft, line = one.item.draft, one.line
-    host = urlsplit(draft.base).netloc
+    at = urlsplit(draft.base)
     answered = line.ending == 'answered' and line.body is not None
     asked = READERS[draft.api].request(request).terms
     return Observed(
@@ -228,12 +234,12 @@ def _observed(one: Result, request: Any, sent_s: float, *, batch: bool) -> Obser
         api=draft.api,
         model=draft.model,
         reading=_reading(draft.api, line.body or {}, request) if answered else None,
-        terms=Terms(batch=batch, geo=asked.geo, region=region_of(urlsplit(draft.base).hostname or '')),
-        billed=answered,
+        terms=Terms(batch=batch, geo=asked.geo, region=region_of(at.hostname or '')),
+        billed=answered or line.ending == 'lost',  # of what was lost nobody knows
         call_type='embeddings' if draft.api == 'openai_embeddings' else 'chat',
         status='ok' if answered else 'error',
         error=None if answered else _kind(line),
-        endpoint=host,
+        endpoint=at.netloc,
         run_id=draft.run_id,
         parent_run_id=draft.parent_run_id,
         prefix=draft.prefix,

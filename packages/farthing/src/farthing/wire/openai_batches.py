@@ -61,10 +61,15 @@ def remote(words: Words) -> Remote:
         raise BatchError(f'a batch has no `id` or `created_at`, only {sorted(words)}')
     # For a moment a completed batch does not say where its results are.
     # https://github.com/BerriAI/litellm/issues/33987
-    told = bool(outputs[0]) if counts.get('completed') else any(outputs) or not counts.get('failed')
+    needed = outputs[:1] if counts.get('completed') else outputs
+    told = any(needed) or not (counts.get('completed') or counts.get('failed'))
     return Remote(
         id=found,
-        state='failed' if status == 'failed' else 'ended' if status in _ENDED and told else 'running',
+        state='failed'
+        if status == 'failed'
+        else 'ended'
+        if status in _ENDED and told
+        else 'running',
         created_s=float(created),
         requests=total if isinstance(total, int) and total > 0 else None,
         label=text(inner(words, 'metadata'), _LABEL),
@@ -144,4 +149,3 @@ BATCHES = Dialect(
     result=result,
     failure=failure,
 )
-
