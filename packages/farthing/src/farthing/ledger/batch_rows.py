@@ -37,6 +37,7 @@ TABLES = (
         UNIQUE (job, key)
     ) STRICT""",
     'CREATE INDEX batch_item_state ON batch_item (job, state)',
+    'CREATE INDEX batch_item_input ON batch_item (job, input)',
     'CREATE INDEX batch_item_digest ON batch_item (digest) WHERE outcome IS NOT NULL',
     """CREATE TABLE batch_submission (
         label TEXT PRIMARY KEY, job TEXT NOT NULL,

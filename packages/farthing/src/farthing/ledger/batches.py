@@ -63,6 +63,14 @@ class View:
             raise BatchError(f'there is no batch job {id_!r}; the latest: {known}')
         return rows.job(row)
 
+    def latest(self, name: str) -> Job | None:
+        """The newest job of that name."""
+        row = self._db.execute(
+            f'SELECT {rows.JOB} FROM batch_job WHERE name = ? ORDER BY number DESC LIMIT 1',  # noqa: S608
+            (name,),
+        ).fetchone()
+        return None if row is None else rows.job(row)
+
     def item(self, job: str, key: str) -> Item | None:
         """The item of that key."""
         found = self._db.execute(
@@ -196,6 +204,15 @@ class View:
             (job, input_),
         ).fetchone()
         return Paid(cost=None if unpriced else cost, attempts=attempts)
+
+    def cost_of(self, item: int) -> int | None:
+        """What all attempts at an item cost; `None` where one of them has no price."""
+        cost, unpriced = self._db.execute(
+            'SELECT coalesce(sum(cost), 0), count(outcome) - count(cost) FROM batch_line '
+            'WHERE item = ?',
+            (item,),
+        ).fetchone()
+        return None if unpriced else int(cost)
 
     def room(self, target: Target) -> int | None:
         """Most input tokens that may be enqueued, as far as it was learned."""

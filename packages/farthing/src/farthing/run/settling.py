@@ -5,7 +5,7 @@ crash in between costs a second download, never a second entry.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,7 +109,8 @@ class Settling:
             fresh = [one for one in settled if self._store(change, one, now_s)]
         for one in fresh:
             if one.what in {'done', 'final'}:
-                self._on_done(one.result.item, one.entries)
+                item = replace(one.result.item, state='done', entry=one.result.entry_id)
+                self._on_done(item, one.entries)
 
     def stray(self, one: Submission, line: Line, entry_id: str) -> None:
         """Post a line that answers nothing of ours, and was billed in our batch."""

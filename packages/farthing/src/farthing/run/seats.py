@@ -1,0 +1,13 @@
+"""Whether the code that runs here belongs to a batch job.
+
+A module of its own: it is asked before every request, and must cost nothing to import.
+"""
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from farthing.run.parking import Seat
+
+parking: 'ContextVar[Seat | None]' = ContextVar('farthing_seat', default=None)
+"""The seat of the code that runs here; `None` where requests are sent at once."""
