@@ -10,11 +10,13 @@ import threading
 from collections.abc import Mapping
 from hashlib import sha256
 
+from farthing.attribution import Attribution
 from farthing.batching.chunking import Target
 from farthing.errors import InputError
 from farthing.io.batch_http import HttpProvider
 from farthing.run.drafting import Asked
 from farthing.run.providers import Provider
+from farthing.wire import endpoint
 
 _VERSION = '2023-06-01'
 _SENT_ALONG = frozenset({'openai-organization', 'openai-project'})
@@ -61,22 +63,26 @@ class HttpProviders:
             if os.environ.get(f'{provider.upper()}_API_KEY'):
                 self.learn(provider, *_of_environment(provider))
 
-    def asked(self, provider: str, path: str, api: str, body: Mapping[str, object]) -> Asked:
+    def asked(
+        self, provider: str, path: str, body: Mapping[str, object], who: Attribution
+    ) -> Asked:
         """A request of a file, sent with the key of the environment.
 
         Raises:
             InputError: The environment has no key for the provider.
         """
         base, headers = _of_environment(provider)
+        api = endpoint('', path, listed=True)
         told = {'anthropic-version': _VERSION} if provider == 'anthropic' else {}
         return Asked(
             provider=provider,
-            api=api,
+            api=api.api if api else 'unknown',
             base=base,
             path=path,
             headers=told,
             account=self.learn(provider, base, headers),
             body=body,
+            who=who,
         )
 
 

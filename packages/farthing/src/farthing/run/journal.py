@@ -7,23 +7,25 @@ its own request and no other. Not in WAL mode: writers of several processes meet
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from zlib import crc32
 
 from farthing.errors import JournalError
 
 RETENTION_S = 30 * 86_400.0
 """How long texts of a job that is over are kept."""
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _APPLICATION_ID = 0x4652544A  # `FRTJ`
 _AT_ONCE = 500
 _WAIT_S = 30.0
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS request (
         job TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, sum INTEGER NOT NULL,
-        PRIMARY KEY (job, key)
+        name TEXT, PRIMARY KEY (job, key)
     ) STRICT""",
     """CREATE TABLE IF NOT EXISTS answer (
         job TEXT NOT NULL, key TEXT NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL,
@@ -66,12 +68,22 @@ class Journal:
             self._db.close()
             self._db = None
 
-    def keep_requests(self, job: str, requests: Iterable[tuple[str, bytes]]) -> None:
-        """Keep bodies by key; what is kept already stays."""
+    def keep_requests(
+        self, job: str, requests: Iterable[tuple[str, bytes]], names: Mapping[str, str] = NO_NAMES
+    ) -> None:
+        """Keep bodies by key, and what the user calls them; what is kept already stays."""
         self._keep(
-            'INSERT OR IGNORE INTO request VALUES (?, ?, ?, ?)',
-            ((job, key, body, crc32(body)) for key, body in requests),
+            'INSERT OR IGNORE INTO request VALUES (?, ?, ?, ?, ?)',
+            ((job, key, body, crc32(body), names.get(key)) for key, body in requests),
         )
+
+    def name(self, job: str, key: str) -> str | None:
+        """What the user calls a request."""
+        with self._told() as db:
+            row = db.execute(
+                'SELECT name FROM request WHERE job = ? AND key = ?', (job, key)
+            ).fetchone()
+        return None if row is None else row[0]
 
     def keep_answers(self, job: str, answers: Iterable[tuple[str, Answer]]) -> None:
         """Keep answers by key; the first one of a key stays."""
