@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from farthing.attribution import Attribution
 from farthing.batching.jobs import Terms
@@ -120,12 +121,11 @@ def main(ledger: str, requests: str, point: str = '', side: str = '', nth: str =
     desk.journal = lambda: DyingJournal(make(), fate)
     job = desk.begun('crash', Terms())
     who = Attribution(tenant='acme', task='nightly')
-    with open(requests, 'rb') as lines:
+    with Path(requests).open('rb') as lines:
         admit(desk, job, read(lines, desk.providers, who))
     scheduler = desk.scheduler(desk.journal())
     scheduler._providers = lambda target: DyingProvider(desk.providers(target), fate)
     drive(desk, job.id, scheduler)
-    print('done')
 
 
 if __name__ == '__main__':

@@ -1,13 +1,19 @@
 """Any Runnable or LangGraph graph over many inputs, its model calls in providers' batches."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from farthing.batching.estimating import Estimate
+from farthing.errors import InputError
 from farthing.io.batching import Runner, RunningJob
 from farthing.run.driving import Call
+from farthing.run.seats import seated
+
+Model = TypeVar('Model')
 
 
 class BatchRunner(Runner):
@@ -63,6 +69,51 @@ class BatchRunner(Runner):
             return_exceptions=return_exceptions,
             progress=progress,
         )
+
+
+def batchable(model: Model, runner: BatchRunner) -> Model:
+    """The same kind of model, each of whose calls waits for a batch of the runner's job.
+
+    The explicit form, for code that is not run over inputs: a batch leaves when nothing more was
+    asked for as long as the runner's `idle`. Streams come in one piece. `runner.close()` ends it.
+
+    Raises:
+        InputError: It is no chat model; a chain is run by `BatchRunner` as it is.
+    """
+    if not isinstance(model, BaseChatModel):
+        raise InputError(
+            f'`batchable` was given a {type(model).__name__}: expected a chat model; give a chain '
+            'to `BatchRunner.submit` as it is'
+        )
+    copied: Any = model.model_copy()
+    base: Any = type(model)
+    names = {name: getattr(base, name) for name in ('__module__', '__qualname__', '__doc__')}
+    copied.__class__ = type(base)(
+        base.__name__, (_Waiting, base), {**names, '_farthing_runner': runner}
+    )
+    found: Model = copied
+    return found
+
+
+class _Waiting:
+    """Mixed into the class of a chat model."""
+
+    _farthing_runner: BatchRunner
+
+    def _should_stream(self, **_: Any) -> bool:
+        return False
+
+    def _generate(self, *args: Any, **options: Any) -> ChatResult:
+        runner = self._farthing_runner
+        with runner.in_force(), seated(runner.seat()):
+            made: ChatResult = super()._generate(*args, **options)  # type: ignore[misc]
+        return made
+
+    async def _agenerate(self, *args: Any, **options: Any) -> ChatResult:
+        runner = self._farthing_runner
+        with runner.in_force(), seated(runner.seat()):
+            made: ChatResult = await super()._agenerate(*args, **options)  # type: ignore[misc]
+        return made
 
 
 def _call(chain: Runnable[Any, Any], config: RunnableConfig | None) -> Call:

@@ -28,8 +28,8 @@ from farthing.money import pico
 from farthing.run.batches import Settings
 from farthing.run.driving import Call, Drive, Outcome
 from farthing.run.gauge import Gauge
-from farthing.run.parking import Lot
-from farthing.run.seats import parking
+from farthing.run.parking import Lot, Seat
+from farthing.run.seats import seated
 
 
 class RunningJob:
@@ -144,6 +144,8 @@ class Runner:
         self._window = window
         self._poll_s = seconds(poll, 'poll')
         self._idle_s = seconds(idle, 'idle')
+        self._lock = threading.Lock()
+        self._seat: Seat | None = None
 
     async def estimate_calls(self, call: Call, inputs: Sequence[Any]) -> Estimate:
         """What the first round would cost; the inputs' code runs until it asks a model.
@@ -236,17 +238,30 @@ class Runner:
         Code that is not run over inputs uses this: a batch leaves when nothing more was asked
         for as long as `idle`. Threads that do not copy their context are not in the block.
         """
-        begun = self.desk.begun(self.name, self._terms(), job=job)
-        lot = self._lot(Lot, begun, idle_s=self._idle_s)
-        seat = lot.seat(0)
-        with self.in_force():
-            token = parking.set(seat)
-            try:
-                yield begun
-            finally:
-                parking.reset(token)
-                lot.leave(seat)
-                lot.close()
+        seat = self.seat(job=job)
+        try:
+            with self.in_force(), seated(seat):
+                yield seat.lot.job
+        finally:
+            self.close()
+
+    def seat(self, *, job: str | None = None) -> Seat:
+        """The seat of code that is not run over inputs: one for all of it, until `close`."""
+        with self._lock:
+            if self._seat is None:
+                begun = self.desk.begun(self.name, self._terms(), job=job)
+                self._seat = self._lot(Lot, begun, idle_s=self._idle_s).seat(0)
+            return self._seat
+
+    def close(self) -> None:
+        """End what `parked` and `seat` have begun; the job is finished where all was answered."""
+        with self._lock:
+            seat, self._seat = self._seat, None
+        if seat is not None:
+            seat.lot.leave(seat)
+            seat.lot.close()
+            if not seat.waiting and seat.lot.failure is None:
+                self.finish(seat.lot.job.id)
 
     @contextmanager
     def in_force(self) -> Iterator[None]:

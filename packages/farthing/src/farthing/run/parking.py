@@ -185,6 +185,9 @@ class Lot:
         with self._lock:
             if seat.dropped:
                 raise Dropped
+            if self.failure is not None:
+                future.set_result(refusal(asked.provider, self.failure))
+                return future
             nth, number = seat.numbered(digest)
             merged = self.job.terms.dedupe
             self._arrived.append(
