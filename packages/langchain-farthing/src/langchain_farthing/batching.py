@@ -38,7 +38,7 @@ class BatchRunner(Runner):
         config: RunnableConfig | None = None,
     ) -> Estimate:
         """The price in batches beside the one at once; nothing is sent."""
-        return await self.estimate_calls(_call(chain, config), inputs)
+        return await self.estimate_calls(self._call(chain, config), inputs)
 
     async def submit(
         self,
@@ -49,7 +49,7 @@ class BatchRunner(Runner):
         job: str | None = None,
     ) -> RunningJob:
         """A job whose first round is sent; see `Runner.submit_calls`."""
-        return await self.submit_calls(_call(chain, config), inputs, job=job)
+        return await self.submit_calls(self._call(chain, config), inputs, job=job)
 
     def run(
         self,
@@ -63,12 +63,17 @@ class BatchRunner(Runner):
     ) -> list[Any]:
         """The outputs in the order of the inputs; it blocks, and shows a bar."""
         return self.run_calls(
-            _call(chain, config),
+            self._call(chain, config),
             inputs,
             job=job,
             return_exceptions=return_exceptions,
             progress=progress,
         )
+
+    def _call(self, chain: Runnable[Any, Any], config: RunnableConfig | None) -> Call:
+        if self.threads:
+            return lambda given: chain.invoke(given, config)
+        return lambda given: chain.ainvoke(given, config)
 
 
 def batchable(model: Model, runner: BatchRunner) -> Model:
@@ -88,9 +93,9 @@ def batchable(model: Model, runner: BatchRunner) -> Model:
     copied: Any = model.model_copy()
     base: Any = type(model)
     names = {name: getattr(base, name) for name in ('__module__', '__qualname__', '__doc__')}
-    copied.__class__ = type(base)(
-        base.__name__, (_Waiting, base), {**names, '_farthing_runner': runner}
-    )
+    made = type(base)(base.__name__, (_Waiting, base), names)
+    made._farthing_runner = runner  # noqa: SLF001 - ours
+    copied.__class__ = made
     found: Model = copied
     return found
 
@@ -114,7 +119,3 @@ class _Waiting:
         with runner.in_force(), seated(runner.seat()):
             made: ChatResult = await super()._agenerate(*args, **options)  # type: ignore[misc]
         return made
-
-
-def _call(chain: Runnable[Any, Any], config: RunnableConfig | None) -> Call:
-    return lambda given: chain.ainvoke(given, config)

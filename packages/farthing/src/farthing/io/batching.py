@@ -100,8 +100,10 @@ class Runner:
         task: What it is for, likewise.
         session: The conversation it belongs to, likewise.
         window: How many inputs run at a time.
+        threads: Whether the code blocks, and runs in as many threads.
         poll: How often the providers are asked.
         idle: How long all code must have waited before its requests are sent.
+        terms: Those of a job that goes on, instead of deadline, limit and the rest.
         settings: How batches are driven.
         now: Tells the time in seconds since 1970.
 
@@ -109,9 +111,6 @@ class Runner:
         LedgerError: The ledger cannot be opened.
         InputError: An argument cannot be taken.
     """
-
-    threaded = False
-    """Whether the code blocks, and runs in threads."""
 
     def __init__(
         self,
@@ -127,8 +126,10 @@ class Runner:
         task: str | None = None,
         session: str | None = None,
         window: int = 1_000,
+        threads: bool = False,
         poll: Span = 30.0,
         idle: Span = 1.0,
+        terms: Terms | None = None,
         settings: Settings | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -136,16 +137,22 @@ class Runner:
             raise InputError(f'`window` is {window}: expected at least 1')
         self.name = name
         self.desk = Desk(ledger, settings=settings, now=now)
+        self._given_terms = terms
         self._deadline = deadline
         self._reserve_s = seconds(reserve, 'reserve')
         self._max_cost = None if max_cost_usd is None else _pico(max_cost_usd)
         self._dedupe, self._reuse = dedupe, reuse
-        self._who = Attribution(tenant=tenant, task=task, session=session)
+        self.who = Attribution(tenant=tenant, task=task, session=session)
         self._window = window
-        self._poll_s = seconds(poll, 'poll')
+        self.threads = threads
+        self.poll_s = seconds(poll, 'poll')
         self._idle_s = seconds(idle, 'idle')
         self._lock = threading.Lock()
         self._seat: Seat | None = None
+
+    def begun(self, *, job: str | None = None) -> Job:
+        """The job to go on with; see `Desk.begun`."""
+        return self.desk.begun(self.name, self._terms(), job=job)
 
     async def estimate_calls(self, call: Call, inputs: Sequence[Any]) -> Estimate:
         """What the first round would cost; the inputs' code runs until it asks a model.
@@ -185,7 +192,7 @@ class Runner:
             BatchError: There is no such job, or the provider refuses the credentials.
             LedgerError: The ledger cannot be used.
         """
-        running = RunningJob(self, self.desk.begun(self.name, self._terms(), job=job), call, inputs)
+        running = RunningJob(self, self.begun(job=job), call, inputs)
         try:
             await running.begin()
         except BaseException:
@@ -249,7 +256,7 @@ class Runner:
         """The seat of code that is not run over inputs: one for all of it, until `close`."""
         with self._lock:
             if self._seat is None:
-                begun = self.desk.begun(self.name, self._terms(), job=job)
+                begun = self.begun(job=job)
                 self._seat = self._lot(Lot, begun, idle_s=self._idle_s).seat(0)
             return self._seat
 
@@ -268,7 +275,7 @@ class Runner:
         """Requests of code with a seat wait, and are attributed."""
         tap.park()
         try:
-            who = self._who
+            who = self.who
             with attributed(tenant=who.tenant, task=who.task, session=who.session):
                 yield
         finally:
@@ -288,7 +295,7 @@ class Runner:
             inputs,
             window=self._window,
             idle_s=self._idle_s,
-            threaded=self.threaded,
+            threaded=self.threads,
         )
 
     def finish(self, job: str) -> None:
@@ -306,11 +313,13 @@ class Runner:
             journal=journal,
             learn=desk.providers.learn,
             scheduler=lambda on_done: desk.scheduler(journal, on_done),
-            poll_s=self._poll_s,
+            poll_s=self.poll_s,
             idle_s=idle_s,
         )
 
     def _terms(self) -> Terms:
+        if self._given_terms is not None:
+            return self._given_terms
         when = self._deadline
         if isinstance(when, datetime):
             if when.tzinfo is None:
