@@ -8,6 +8,9 @@
     ├── ContextError    (ValueError)   a history, or what a context policy made of it
     ├── RoutingError    (ValueError)   routes, policies or answers that cannot decide
     │   └── ArtefactError              a trained router's file is damaged or of another version
+    ├── BatchError      (RuntimeError) a batch job that cannot go on, or a request it cannot take
+    │   ├── BatchLimit                 the next round would pass the job's `max_cost_usd`
+    │   └── JournalError               the file of requests and answers is damaged
     └── LedgerError     (OSError)      a ledger that cannot be opened, read or written
         ├── LedgerBusy                 another process holds it longer than we wait
         ├── LedgerCorrupt              its file is damaged or not a ledger
@@ -47,6 +50,18 @@ class RoutingError(FarthingError, ValueError):
 
 class ArtefactError(RoutingError):
     """A trained router's file that is damaged, of another version, or short of what it needs."""
+
+
+class BatchError(FarthingError, RuntimeError):
+    """A batch job that cannot go on, or a request that it cannot take."""
+
+
+class BatchLimit(BatchError):  # noqa: N818 - reads as the state that it names
+    """The next round would pass the job's `max_cost_usd`; nothing of it was sent."""
+
+
+class JournalError(BatchError):
+    """The file of a ledger's batch requests and answers is damaged or cannot be used."""
 
 
 class LedgerError(FarthingError, OSError):

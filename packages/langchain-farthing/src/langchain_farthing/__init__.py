@@ -1,7 +1,9 @@
 """The farthing cost ledger under LangChain, LangGraph and `create_agent`.
 
 Give `LedgerCallbackHandler()` to a call, wrap code in `recording()`, or set `FARTHING_RECORD=true`
-and import this module. `cached(model)` has a model's prompts cached where that pays.
+and import this module.
+`cached(model)` has a model's prompts cached where that pays;
+`BatchRunner` runs any chain over many inputs at the price of batches.
 """
 
 from importlib import import_module
@@ -13,14 +15,17 @@ from langchain_farthing.recording import recording
 
 if TYPE_CHECKING:
     from langchain_farthing.annotator import CacheAnnotator
+    from langchain_farthing.batching import BatchRunner, batchable
     from langchain_farthing.caching import cached
     from langchain_farthing.middleware import CacheAnnotatorMiddleware
 
 __all__ = [
+    'BatchRunner',
     'CacheAnnotator',
     'CacheAnnotatorMiddleware',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
+    'batchable',
     'cached',
     'recording',
 ]
@@ -28,6 +33,8 @@ __all__ = [
 # Loaded when they are first asked for: a program that records does not wait for them, and the
 # middleware needs `langchain`, which the rest does without.
 _HOMES = {
+    'BatchRunner': 'batching',
+    'batchable': 'batching',
     'CacheAnnotator': 'annotator',
     'CacheAnnotatorMiddleware': 'middleware',
     'cached': 'caching',

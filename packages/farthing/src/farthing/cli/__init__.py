@@ -29,6 +29,7 @@ _VERBS: Mapping[str, str] = MappingProxyType(
         'findings': 'Where money leaks: dear tenants, loops, idle caches, unpriced models.',
         'cache': 'Why calls missed the prompt cache, and what caching could save.',
         'price': 'The price of a usage object, or of a file of them.',
+        'batch': 'Many requests at half the price, each paid once: jobs in batches.',
         'context': 'What context policies would have cost, and what retrieval finds.',
         'prices': 'Show and check the price book, compare it.',
         'router': 'Calibrate a router on your own labelled queries, judge it, watch it.',

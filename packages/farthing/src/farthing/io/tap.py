@@ -12,14 +12,19 @@ from collections.abc import Awaitable, Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from farthing.io.endpoints import Endpoints
 from farthing.io.exchange import Exchange
 from farthing.meter import Account, Spend
 from farthing.meter.account import Posts
+from farthing.run.seats import parking
 
-_CLIENTS = ('httpx', 'httpx2')
+if TYPE_CHECKING:
+    from farthing.io.parked import Parked
+    from farthing.run.parking import Seat
+
+CLIENTS = ('httpx', 'httpx2')
 # Their SDKs send by these clients alone: where no request was seen, none was sent.
 _PROVIDERS = frozenset({'anthropic', 'openai', 'azure'})
 _ORIGINAL = '__farthing_original__'
@@ -40,6 +45,7 @@ class Tap:
         self._lock = threading.Lock()
         self._users: dict[int, _User] = {}
         self._default: Account | None = None
+        self._jobs = 0
         self.endpoints = Endpoints()
 
     @property
@@ -57,10 +63,25 @@ class Tap:
             user = self._users.setdefault(id(account.meter), _User(account.meter))
             user.times += 1
             self._choose()
-            for name in _CLIENTS:
-                module = _installed(name)
-                if module is not None:
-                    _wrap(module, self)
+            self._wrap_all()
+
+    def park(self) -> None:
+        """Have requests of a job wait in its lot, whether anything is recorded or not."""
+        with self._lock:
+            self._jobs += 1
+            self._wrap_all()
+
+    def unpark(self) -> None:
+        """Take back one `park`."""
+        with self._lock:
+            self._jobs -= 1
+            self._choose()
+
+    def _wrap_all(self) -> None:
+        for name in CLIENTS:
+            module = _installed(name)
+            if module is not None:
+                _wrap(module, self)
 
     def release(self, account: Account) -> None:
         """Take back one `install`; the last one switches the tap off."""
@@ -83,8 +104,8 @@ class Tap:
         """Take the first user's ledger, or give the clients their own `send` back."""
         first = next(iter(self._users.values()), None)
         self._default = first.account if first else None
-        if first is None:
-            for name in _CLIENTS:
+        if first is None and not self._jobs:
+            for name in CLIENTS:
                 module = sys.modules.get(name)
                 if module is not None:
                     _unwrap(module)
@@ -103,6 +124,12 @@ class Tap:
 
 tap = Tap()
 """The tap of this process."""
+
+
+def unwrapped(send: Callable[..., Any]) -> Callable[..., Any]:
+    """A client's own `send`, whether the tap is on or not."""
+    original: Callable[..., Any] = getattr(send, _ORIGINAL, send)
+    return original
 
 
 def _installed(name: str) -> ModuleType | None:
@@ -142,10 +169,21 @@ def _safely(exchange: Exchange, step: Callable[..., None], *facts: Any) -> None:
                 _lose(account, error)
 
 
+def _parked(request: Any, seat: 'Seat') -> 'Parked | None':
+    """The request in the lot of its job; batches are loaded by those alone who use them."""
+    from farthing.io.parked import parked  # noqa: PLC0415 - see above
+
+    return parked(request, seat)
+
+
 def _sync_send(module: Any, owner: Tap, original: Callable[..., Any]) -> Callable[..., Any]:
     passing = _sync_stream(module)
 
     def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        seat = parking.get()
+        waiting = None if seat is None else _parked(request, seat)
+        if waiting is not None:
+            return waiting.wait(module)
         exchange = owner.exchange(request)
         if exchange is None:
             return original(self, request, stream=stream, **options)
@@ -167,6 +205,10 @@ def _async_send(
     passing = _async_stream(module)
 
     async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        seat = parking.get()
+        waiting = None if seat is None else _parked(request, seat)
+        if waiting is not None:
+            return await waiting.awaited(module)
         exchange = owner.exchange(request)
         if exchange is None:
             return await original(self, request, stream=stream, **options)

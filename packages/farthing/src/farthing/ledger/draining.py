@@ -3,10 +3,11 @@
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from farthing.errors import LedgerError, LedgerVersion
+from farthing.errors import FarthingError, LedgerError, LedgerVersion
 from farthing.ledger import spool
 from farthing.ledger.engine import Engine, Writer
 from farthing.ledger.locks import locked, try_lock
@@ -41,14 +42,30 @@ def drain(engine: Engine, folder: Path, *, wait_s: float, limit_s: float = math.
     Raises:
         LedgerError: The ledger or its folder cannot be used now; what waits there stays.
     """
+    with writing(engine, folder, wait_s=wait_s) as writer:
+        return _drain_all(writer, folder, time.monotonic() + limit_s)
+
+
+@contextmanager
+def writing(engine: Engine, folder: Path, *, wait_s: float) -> Iterator[Writer]:
+    """The writing end of a ledger's database, which one process at a time has.
+
+    Args:
+        engine: The ledger's database.
+        folder: Where its spools are, and the lock.
+        wait_s: How long to wait for another drainer, and for another program's lock.
+
+    Raises:
+        LedgerError: The ledger or its folder cannot be used now.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (
             locked(folder / _LOCK, wait_s=wait_s),
             engine.writing(wait_s=wait_s) as writer,
         ):
-            return _drain_all(writer, folder, time.monotonic() + limit_s)
-    except LedgerError:
+            yield writer
+    except FarthingError:
         raise
     except OSError as error:
         raise LedgerError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from farthing.caching.causes import Explained
 from farthing.caching.state import Learned
 from farthing.entry import Decision
+from farthing.ledger.batches import Change, View
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
 
@@ -22,6 +23,9 @@ class Writer(Protocol):
 
     def take(self, chunk: Chunk, *, spool: str) -> None:
         """Store a chunk, its rollup and its end in one transaction; known ids add nothing."""
+
+    def batches(self) -> AbstractContextManager[Change]:
+        """Change batch jobs in one transaction, with the entries that belong to it."""
 
     def forget(self, spools: list[str]) -> None:
         """Drop the offsets of spool files that are gone."""
@@ -50,6 +54,9 @@ class Engine(Protocol):
 
     def entries(self, query: Query, *, limit: int | None) -> Iterator[Booked]:
         """Entries that match, newest first."""
+
+    def batches(self) -> AbstractContextManager[View]:
+        """One consistent view of the batch jobs."""
 
     def learned(self) -> Learned:
         """What the caching planner has learned."""

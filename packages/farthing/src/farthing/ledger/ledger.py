@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,8 @@ from farthing.errors import EntryError, InputError, LedgerBusy, LedgerError
 from farthing.ledger import draining, keys, locks, record, secret, spool
 from farthing.ledger.address import ledger_path
 from farthing.ledger.answered import Answered, answered_line
-from farthing.ledger.engine import Engine
+from farthing.ledger.batches import Change, View
+from farthing.ledger.engine import Engine, Writer
 from farthing.ledger.learned import learned_line
 from farthing.ledger.spool import Spool, warn
 from farthing.ledger.sqlite import SQLite
@@ -252,6 +253,28 @@ class Ledger:
         self._prepare(query)
         return self._engine.entries(query, limit=limit)
 
+    @contextmanager
+    def batches(self) -> Iterator[View]:
+        """One consistent view of the batch jobs.
+
+        Raises:
+            LedgerError: As `flush`.
+        """
+        if not self._engine.ready():
+            self.flush()
+        with self._engine.batches() as view:
+            yield view
+
+    @contextmanager
+    def changing_batches(self) -> Iterator[Change]:
+        """Change batch jobs, and post the entries that belong to it, in one transaction.
+
+        Raises:
+            LedgerError: As `flush`; nothing was changed.
+        """
+        with self._writing(self._wait_s) as writer, writer.batches() as change:
+            yield change
+
     def explain(self, *, book: 'PriceBook | None' = None) -> int:
         """Give each call that has none its verdict on the prompt cache; see `farthing.caching`.
 
@@ -391,16 +414,30 @@ class Ledger:
     def _drain(self, *, wait_s: float, limit_s: float) -> bool:
         self._spool.rescue()
         self._spool.retry(now=True)
+        with self._alone(wait_s):
+            done = draining.drain(self._engine, self.folder, wait_s=wait_s, limit_s=limit_s)
+        if self._spool.size() > _ROTATE_BYTES:
+            self._spool.rotate()
+        return done
+
+    @contextmanager
+    def _alone(self, wait_s: float) -> Iterator[None]:
+        """Of this process's threads, one at a time writes to the database."""
         drains = self._draining
         if not drains.acquire(timeout=wait_s):
             raise LedgerBusy(f'another thread still drains into {self.url} after {wait_s:g} s')
         try:
-            done = draining.drain(self._engine, self.folder, wait_s=wait_s, limit_s=limit_s)
+            yield
         finally:
             drains.release()
-        if self._spool.size() > _ROTATE_BYTES:
-            self._spool.rotate()
-        return done
+
+    @contextmanager
+    def _writing(self, wait_s: float) -> Iterator[Writer]:
+        with (
+            self._alone(wait_s),
+            draining.writing(self._engine, self.folder, wait_s=wait_s) as writer,
+        ):
+            yield writer
 
     def _prepare(self, query: Query) -> None:
         """Bring in what a query must see: what was posted, and verdicts where it asks for them."""

@@ -5,7 +5,7 @@ A step is never changed once released; a new one is added. `entry`, `decision`, 
 and `monthly` sum `entry` and are written in the same transaction.
 """
 
-from farthing.ledger import learned
+from farthing.ledger import batch_rows, learned
 from farthing.ledger.record import COUNTS, DIMENSIONS, TEXTS
 
 APPLICATION_ID = 0x46525448  # `FRTH`: tells a ledger from any other SQLite file
@@ -133,4 +133,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ),
     ),
     learned.TABLES,
+    batch_rows.TABLES,
 )

@@ -7,7 +7,7 @@ the connection lives no longer than the lock, and readers neither write nor chec
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from farthing.entry import Decision
 from farthing.errors import LedgerBusy, LedgerCorrupt, LedgerError, LedgerVersion
 from farthing.ledger import booked, explaining, learned, reporting, verifying
 from farthing.ledger.batch import MALFORMED, Batch
+from farthing.ledger.batches import Change, View
 from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
@@ -162,6 +163,12 @@ class SQLite:
         with self.reading() as db:
             yield from booked.entries(db, query, limit=limit)
 
+    @contextmanager
+    def batches(self) -> Iterator[View]:
+        """One consistent view of the batch jobs."""
+        with self.reading() as db:
+            yield View(db)
+
     def learned(self) -> Learned:
         """What the caching planner has learned."""
         with self.reading() as db:
@@ -204,6 +211,15 @@ class Writer:
             with transaction(self._db):
                 self._batch.store_one_by_one(chunk, spool=spool)
                 self._set_offset(spool, chunk.end)
+
+    @contextmanager
+    def batches(self) -> Iterator[Change]:
+        """Change batch jobs in one transaction, with the entries that belong to it."""
+        with transaction(self._db):
+            yield Change(self._db, self._post)
+
+    def _post(self, lines: Sequence[bytes]) -> None:
+        self._batch.store(Chunk(lines=list(lines), end=0), spool='batches')
 
     def _set_offset(self, spool: str, end: int) -> None:
         self._db.execute(

@@ -66,7 +66,7 @@ class Meter:
     def post(self, observed: Observed) -> list[Entry]:
         """Price and post one attempt; empty when it was lost."""
         try:
-            entries = self._entries(observed)
+            entries = self.entries(observed)
             for entry in entries:
                 self.ledger.post(entry)
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
@@ -120,7 +120,12 @@ class Meter:
                 error,
             )
 
-    def _entries(self, seen: Observed) -> list[Entry]:
+    def entries(self, seen: Observed) -> list[Entry]:
+        """What one attempt is priced and posted as: the answer, and what is billed beside it.
+
+        Raises:
+            FarthingError: It cannot be made into entries.
+        """
         reading = seen.reading
         entries = [self._entry(seen, reading)]
         if reading is not None and reading.parts:

@@ -1,0 +1,31 @@
+r"""What a submission and an item can be, and what each may become.
+
+    planned -> sending -> submitted -> ended -> ingested
+                  |  \-> unknown (found, not yet proven to be ours) -> ended
+                  \---> planned   (it is certain that nothing was created)
+
+The intent is stored before anything is sent, so that a crash leaves at most one step in doubt.
+"""
+
+from typing import Literal
+
+SubmissionState = Literal[
+    'planned', 'sending', 'unknown', 'submitted', 'ended', 'ingested', 'failed'
+]
+ItemState = Literal['waiting', 'sent', 'sync', 'done']
+JobState = Literal['open', 'held', 'cancelled', 'finished']
+Outcome = Literal['ok', 'error']
+
+NEXT: dict[SubmissionState, frozenset[SubmissionState]] = {
+    'planned': frozenset({'sending', 'failed'}),
+    'sending': frozenset({'planned', 'unknown', 'submitted', 'failed'}),
+    'unknown': frozenset({'sending', 'submitted', 'ended'}),
+    'submitted': frozenset({'ended', 'failed'}),
+    'ended': frozenset({'ingested'}),
+    'ingested': frozenset(),
+    'failed': frozenset(),
+}
+OPEN: frozenset[SubmissionState] = frozenset(
+    {'planned', 'sending', 'unknown', 'submitted', 'ended'}
+)
+"""States of a submission whose items may not be sent elsewhere: they may be paid already."""

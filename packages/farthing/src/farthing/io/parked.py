@@ -1,0 +1,174 @@
+"""A request of a job that waits in its lot instead of leaving, and the response that it gets.
+
+The SDK and the framework above see an ordinary response of their own HTTP library. Errors carry
+`x-should-retry: false`, which the SDKs heed: what is tried again is the job's to decide.
+"""
+
+from asyncio import wrap_future
+from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from farthing.attribution import current
+from farthing.errors import BatchError
+from farthing.meter import Run, claim, close, decide
+from farthing.meter.choices import Answer, chosen
+from farthing.run.drafting import Asked
+from farthing.run.parking import Reply, Seat, refusal
+from farthing.wire import Endpoint, Reader, Reading, endpoint, for_api
+from farthing.wire.dialects import DIALECTS
+from farthing.wire.fields import loads
+from farthing.wire.prompt import shape_of
+from farthing.wire.streamed import streamed
+
+_FIRST_ERROR = 400
+
+
+class Parked:
+    """One request in a lot.
+
+    Args:
+        seat: Whose request it is.
+        request: A request of httpx or httpx2.
+        known: Where it goes.
+        place: The address up to the API's version, and the path behind it.
+        body: Its JSON.
+    """
+
+    def __init__(
+        self, seat: Seat, request: Any, known: Endpoint, place: tuple[str, str], body: Any
+    ) -> None:
+        self._request = request
+        self._body: Mapping[str, Any] = body
+        self._api = known.api
+        self._provider = known.provider
+        reader = for_api(known.api)
+        call_type = 'embeddings' if known.api == 'openai_embeddings' else 'chat'
+        self._reader: Reader = reader
+        self._run: Run | None = claim(lambda: reader.last_text(body), call_type)  # type: ignore[arg-type]
+        self._choices = chosen(shape_of(body))
+        self._seat = seat
+        self._time = datetime.now(UTC)
+        self.reply: Future[Reply] = self._park(known, *place)
+
+    def _park(self, known: Endpoint, base: str, path: str) -> 'Future[Reply]':
+        run, seat = self._run, self._seat
+        headers = self._request.headers
+        kept = DIALECTS[known.provider].headers
+        try:
+            return seat.lot.park(
+                seat,
+                Asked(
+                    provider=known.provider,
+                    api=known.api,
+                    base=base,
+                    path=path,
+                    headers={name: headers[name] for name in sorted(kept) if name in headers},
+                    account=seat.lot.learn(known.provider, base, headers),
+                    body=self._body,
+                    who=run.who if run else current(),
+                    run_id=run.id if run else None,
+                    parent_run_id=run.parent_id if run else None,
+                ),
+            )
+        except BatchError as error:
+            refused: Future[Reply] = Future()
+            refused.set_result(refusal(known.provider, error))
+            return refused
+
+    def wait(self, module: Any) -> Any:
+        """The response, when it is there; for code without a loop."""
+        try:
+            return self._response(module, self.reply.result())
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def awaited(self, module: Any) -> Any:
+        """The response, when it is there."""
+        try:
+            return self._response(module, await wrap_future(self.reply))
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """The call ends without an answer, and nothing is to be posted about it."""
+        if self._run is not None:
+            close(self._run)
+
+    def _response(self, module: Any, reply: Reply) -> Any:
+        words = loads(reply.body) or {}
+        failed = reply.status >= _FIRST_ERROR
+        self._note(reply, words, failed=failed)
+        headers = {'content-type': 'application/json'}
+        content = reply.body
+        if failed:
+            headers['x-should-retry'] = 'false'
+        elif self._body.get('stream') is True:
+            headers['content-type'] = 'text/event-stream; charset=utf-8'
+            content = streamed(self._api, words, self._body)
+        response = module.Response(
+            reply.status, headers=headers, content=content, request=self._request
+        )
+        response.elapsed = timedelta(0)
+        return response
+
+    def _note(self, reply: Reply, words: Mapping[str, Any], *, failed: bool) -> None:
+        """Link the framework's run and the levers' choices to the entry that is posted already."""
+        run = self._run
+        reading = None if failed else self._reader.answer(words)
+        if run is not None and not failed:
+            run.answered = True
+            run.answer_ids |= {run.id, (reading.response_id if reading else None) or run.id}
+        if run is not None and reply.entries:
+            for account in run.accounts:
+                if account.meter is self._seat.lot.meter:
+                    for entry in reply.entries:
+                        account.spend.add(entry)
+        if reply.fresh and reply.entry_id is not None:
+            self._settle(reply.entry_id, reading, ok=not failed)
+
+    def _settle(self, entry_id: str, reading: Reading | None, *, ok: bool) -> None:
+        waited = datetime.now(UTC) - self._time
+        answer = Answer(
+            time=self._time,
+            first_token_us=waited // timedelta(microseconds=1),
+            reading=reading,
+            ok=ok,
+            official=endpoint(self._request.url.host, self._request.url.path) is not None,
+        )
+        accounts = self._run.accounts if self._run else []
+        for choice in self._choices:
+            decide(accounts, choice.about(entry_id, answer))
+
+
+def parked(request: Any, seat: Seat) -> Parked | None:
+    """The request in the lot of its seat; `None` where it is none that a batch takes.
+
+    Raises:
+        Dropped: The seat's code was let go.
+    """
+    if request.method != 'POST':
+        return None
+    url = request.url
+    known = endpoint(url.host, url.path, listed=True)
+    if known is None or known.provider not in DIALECTS:
+        return None
+    place = _place(str(url), DIALECTS[known.provider].paths)
+    body = loads(request.content)
+    if place is None or body is None:
+        return None
+    return Parked(seat, request, known, place, body)
+
+
+def _place(url: str, paths: frozenset[str]) -> tuple[str, str] | None:
+    """The address up to the API's version, and the path behind it, if batches know that."""
+    parts = urlsplit(url)
+    tail = f'{parts.path}?{parts.query}' if parts.query else parts.path
+    for path in paths:
+        if tail.endswith(path):
+            return f'{parts.scheme}://{parts.netloc}{tail.removesuffix(path)}', path
+    return None

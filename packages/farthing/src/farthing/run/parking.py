@@ -1,0 +1,462 @@
+"""Where requests of a job wait for their answers.
+
+A job's code runs with a *seat* in its context. What it sends is not sent: it is parked in the
+*lot* of the job, stored, put into a batch with others, and answered when that ends. One thread of
+the lot stores, plans, asks the providers and hands out answers, so that there is one order of
+things; any number of threads and tasks may wait.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from farthing.batching.jobs import Draft, Item, Job
+from farthing.batching.keys import item_key
+from farthing.entry import Decision, Entry
+from farthing.errors import FarthingError, JournalError, LedgerError
+from farthing.ledger import Ledger
+from farthing.ledger.batches import View
+from farthing.meter import Meter
+from farthing.run.batches import Scheduler, Tick
+from farthing.run.drafting import Asked, Drafting
+from farthing.run.journal import Answer, Journal
+from farthing.run.settling import LEVER
+from farthing.wire.dialects import DIALECTS
+
+_log = logging.getLogger('farthing')
+_MANY = 1_000
+_REFUSED = 400
+
+
+class Dropped(BaseException):
+    """The code that waits is let go: its request is stored, and it runs again when it is answered.
+
+    No `Exception`, so that neither an SDK nor a framework takes it for a failure of the call.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a parked request is answered with.
+
+    Attributes:
+        status: HTTP status.
+        body: The provider's JSON.
+        entry_id: The entry that paid for it; `None` where nothing was paid.
+        entries: The same with what is billed beside it, where they were posted just now.
+    """
+
+    status: int
+    body: bytes
+    entry_id: str | None = None
+    entries: Sequence[Entry] = ()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it was paid just now, and not taken from the journal."""
+        return bool(self.entries)
+
+
+class Seat:
+    """One input of a job, while its code runs.
+
+    Attributes:
+        input: Its number.
+        lot: Where its requests wait.
+        waiting: How many of its requests wait now.
+        dropped: Whether its code was let go.
+    """
+
+    __slots__ = ('_equal', 'dropped', 'input', 'lot', 'rounds', 'waiting')
+
+    def __init__(self, lot: 'Lot', number: int) -> None:
+        self.lot = lot
+        self.input = number
+        self.waiting = 0
+        self.dropped = False
+        self.rounds = 0
+        self._equal: dict[str, int] = {}
+
+    def numbered(self, digest: str) -> tuple[int, int]:
+        """How many equal requests came before this one, and its round from 1."""
+        nth = self._equal.get(digest, 0)
+        self._equal[digest] = nth + 1
+        self.rounds += 1
+        return nth, self.rounds
+
+
+@dataclass(slots=True, kw_only=True)
+class _Parked:
+    """A request that waits."""
+
+    seat: Seat
+    asked: Asked
+    digest: str
+    nth: int
+    round: int
+    key: str
+    future: 'Future[Reply]'
+
+
+class Lot:
+    """The requests of one job that wait in this process.
+
+    Args:
+        job: The job.
+        meter: Prices, and tells equal requests by the ledger's key.
+        ledger: Has the job.
+        journal: Keeps requests and answers.
+        learn: Keeps the credentials of a request in memory; the fingerprint of their account.
+        scheduler: Makes what drives the job, given what hears of answers.
+        poll_s: How often the providers are asked.
+        idle_s: Where nobody says when to send: after so long without a further request.
+        notify: Called from any thread when something has changed.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        meter: Meter,
+        ledger: Ledger,
+        journal: Journal,
+        learn: Callable[[str, str, Mapping[str, str]], str],
+        scheduler: Callable[[Callable[[Item, Sequence[Entry]], None]], Scheduler],
+        poll_s: float,
+        idle_s: float | None = None,
+        notify: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.job = job
+        self.failure: BaseException | None = None
+        self.tick = Tick()
+        self.busy = 0
+        self.notify = notify
+        self.meter = meter
+        self.learn = learn
+        self._ledger = ledger
+        self._journal = journal
+        self._scheduler = scheduler(self._done)
+        self._drafting = Drafting(meter)
+        self._poll_s = poll_s
+        self._idle_s = idle_s
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._stop = False
+        self._arrived: deque[_Parked] = deque()
+        self._waiters: dict[str, list[_Parked]] = {}
+        self._sleepers: dict[str, list[int]] = {}
+        self._woken: deque[int] = deque()
+        self._flush = False
+        self._sent = False
+        self._last_s = time.monotonic()
+        self._next_s = 0.0
+        self._thread = threading.Thread(target=self._work, daemon=True, name='farthing-batches')
+        self._thread.start()
+
+    def seat(self, number: int) -> Seat:
+        """A seat for an input, whose code runs from now on."""
+        with self._lock:
+            self.busy += 1
+        return Seat(self, number)
+
+    def leave(self, seat: Seat) -> None:
+        """The code of a seat has ended."""
+        with self._lock:
+            if not seat.waiting:
+                self.busy -= 1
+            seat.dropped = True
+
+    def park(self, seat: Seat, asked: Asked) -> 'Future[Reply]':
+        """A promise of the answer to a request.
+
+        Raises:
+            Dropped: The seat's code was let go.
+            BatchError: The request cannot be written as JSON.
+        """
+        digest = self._drafting.digest(asked)
+        future: Future[Reply] = Future()
+        with self._lock:
+            if seat.dropped:
+                raise Dropped
+            if self.failure is not None:
+                future.set_result(refusal(asked.provider, self.failure))
+                return future
+            nth, number = seat.numbered(digest)
+            merged = self.job.terms.dedupe
+            self._arrived.append(
+                _Parked(
+                    seat=seat,
+                    asked=asked,
+                    digest=digest,
+                    nth=nth,
+                    round=number,
+                    key=item_key(digest, owner=None if merged else seat.input, nth=nth),
+                    future=future,
+                )
+            )
+            if not seat.waiting:
+                self.busy -= 1
+            seat.waiting += 1
+            self._flush = self._sent = False
+            self._last_s = time.monotonic()
+        self._wake.set()
+        return future
+
+    def drop_all(self, seats: Sequence[Seat]) -> list[Seat]:
+        """Those of the seats whose code was let go: all that it waits for is stored.
+
+        Their inputs are among the `woken` ones when an answer has come.
+        """
+        with self._lock:
+            keys: dict[int, list[str]] = {}
+            for key, some in self._waiters.items():
+                for one in some:
+                    keys.setdefault(id(one.seat), []).append(key)
+            return [seat for seat in seats if self._drop(seat, keys.get(id(seat), []))]
+
+    def _drop(self, seat: Seat, keys: list[str]) -> bool:
+        if not seat.waiting or len(keys) < seat.waiting:
+            return False
+        seat.dropped = True
+        for key in keys:
+            left = [one for one in self._waiters[key] if one.seat is not seat]
+            gone = [one for one in self._waiters[key] if one.seat is seat]
+            if left:
+                self._waiters[key] = left
+            else:
+                del self._waiters[key]
+            self._sleepers.setdefault(key, []).append(seat.input)
+            for one in gone:
+                if one.future.set_running_or_notify_cancel():
+                    one.future.set_exception(Dropped())
+        return True
+
+    def woken(self) -> list[int]:
+        """Inputs whose code was let go, and which have an answer now."""
+        with self._lock:
+            found = list(dict.fromkeys(self._woken))
+            self._woken.clear()
+        return found
+
+    @property
+    def stored(self) -> bool:
+        """Whether everything that was parked is on disk."""
+        return not self._arrived
+
+    @property
+    def waits(self) -> bool:
+        """Whether any code waits here."""
+        return bool(self._waiters)
+
+    @property
+    def flushed(self) -> bool:
+        """Whether everything that was parked is to be sent."""
+        return self._flush
+
+    @property
+    def sent(self) -> bool:
+        """Whether everything that can be sent now has been."""
+        return self._sent
+
+    def flush(self) -> None:
+        """Send what waits: nothing more will come before it is answered."""
+        with self._lock:
+            self._flush = True
+            self._next_s = 0.0
+        self._wake.set()
+
+    def close(self) -> None:
+        """Stop; what is under way at the providers stays, and the job can be taken up again."""
+        self._stop = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._stop:
+                self._wake.wait(self._pause_s())
+                self._wake.clear()
+                self._step()
+        except BaseException as error:  # noqa: BLE001 - told to all who wait: none waits for ever
+            self._fail(error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            self._scheduler.release(self.job.id)
+        except FarthingError as error:
+            _log.warning(
+                'farthing: job %s keeps its lease until it expires: %s', self.job.id, error
+            )
+        self._journal.close()
+
+    def _pause_s(self) -> float | None:
+        now_s = time.monotonic()
+        until_s = self._next_s
+        if self._idle_s is not None and not self._flush and self._waiters:
+            until_s = min(until_s, self._last_s + self._idle_s)
+        return max(0.0, until_s - now_s)
+
+    def _step(self) -> None:
+        self._admit()
+        now_s = time.monotonic()
+        idle_s = self._idle_s
+        if idle_s is not None and not self._flush and now_s - self._last_s >= idle_s:
+            self._flush, self._next_s = True, 0.0
+        if now_s < self._next_s:
+            return
+        try:
+            plan = self._flush
+            self.tick = self._scheduler.tick(self.job.id, plan=plan)
+            self._sent = plan and self._flush
+        except LedgerError as error:
+            _log.warning('farthing: job %s waits for its ledger: %s', self.job.id, error)
+        self._next_s = time.monotonic() + self._poll_s
+        if self.tick.busy:
+            self._recheck()
+        self.notify()
+
+    def _admit(self) -> None:
+        """Store what has arrived, and answer what is known."""
+        while self._arrived:
+            some = [self._arrived[at] for at in range(min(len(self._arrived), _MANY))]
+            fresh: dict[str, tuple[Draft, bytes]] = {}
+            with self._ledger.batches() as view:
+                for one in some:
+                    self._admit_one(view, one, fresh)
+            if fresh:
+                self._journal.keep_requests(
+                    self.job.id, ((draft.key, body) for draft, body in fresh.values())
+                )
+                with self._ledger.changing_batches() as change:
+                    change.admit(self.job.id, [draft for draft, _ in fresh.values()])
+            with self._lock:
+                for _ in some:
+                    self._arrived.popleft()
+            self.notify()
+
+    def _admit_one(self, view: View, one: _Parked, fresh: dict[str, tuple[Draft, bytes]]) -> None:
+        try:
+            known = self._waiters.get(one.key)
+            item = None if known else view.item(self.job.id, one.key)
+            if item is not None and item.state == 'done':
+                self._resolve(one, self._reply(item))
+                return
+            if item is None and not known and self.job.terms.reuse:
+                other = view.answered(one.digest)
+                if other is not None and self._reused(one, other):
+                    return
+            if item is None and not known:
+                fresh[one.key] = self._drafting.draft(
+                    one.asked,
+                    one.digest,
+                    owner=one.seat.input,
+                    nth=one.nth,
+                    round_=one.round,
+                    merged=self.job.terms.dedupe,
+                )
+        except FarthingError as error:
+            self._resolve(one, refusal(one.asked.provider, error))
+            return
+        with self._lock:
+            self._waiters.setdefault(one.key, []).append(one)
+
+    def _reused(self, one: _Parked, other: Item) -> bool:
+        """Answer a request as an equal one of an earlier job was, and say what that saved."""
+        answer = self._journal.answer(other.job, other.draft.key)
+        if answer is None:
+            return False
+        with self._ledger.batches() as view:
+            self._note_saving(one, other.entry, view.cost_of(other.id))
+        self._resolve(one, Reply(status=answer.status, body=answer.body, entry_id=other.entry))
+        return True
+
+    def _note_saving(self, one: _Parked, entry_id: str | None, cost: int | None) -> None:
+        """Post that a request was not sent, because an equal one was answered."""
+        if entry_id is not None:
+            self.meter.decide(
+                Decision(
+                    entry_id=entry_id,
+                    time=datetime.now(UTC),
+                    lever=LEVER,
+                    policy='dedupe',
+                    version='1',
+                    chosen='answer of an equal request',
+                    reason='equal requests are sent once',
+                    predicted_cost=0,
+                    counterfactual_cost=cost,
+                    facts={'job': self.job.id},
+                    id=f'{LEVER}:{entry_id}:{self.job.id}:{one.seat.input}:{one.nth}',
+                )
+            )
+
+    def _reply(self, item: Item, entries: Sequence[Entry] = ()) -> Reply:
+        answer: Answer | None = self._journal.answer(item.job, item.draft.key)
+        if answer is None:
+            raise JournalError(
+                f'the answer to a request of job {item.job} is not in {self._journal.path}: it '
+                'was purged or moved; start a new job to pay for it again'
+            )
+        return Reply(
+            status=answer.status, body=answer.body, entry_id=item.entry, entries=tuple(entries)
+        )
+
+    def _done(self, item: Item, entries: Sequence[Entry]) -> None:
+        """An item has its answer: hand it to all who wait, and wake those that were let go."""
+        key = item.draft.key
+        with self._lock:
+            waiting = self._waiters.pop(key, [])
+            self._woken.extend(self._sleepers.pop(key, ()))
+        for number, one in enumerate(waiting):
+            try:
+                reply = self._reply(item, () if number else entries)
+                if number and entries and all(paid.quote.cost is not None for paid in entries):
+                    cost = sum(paid.quote.cost or 0 for paid in entries)
+                    self._note_saving(one, item.entry, cost)
+            except FarthingError as error:
+                reply = refusal(item.draft.provider, error)
+            self._resolve(one, reply)
+        self.notify()
+
+    def _resolve(self, one: _Parked, reply: Reply) -> None:
+        with self._lock:
+            seat = one.seat
+            seat.waiting -= 1
+            if not seat.waiting and not seat.dropped:
+                self.busy += 1
+        if one.future.set_running_or_notify_cancel():
+            one.future.set_result(reply)
+
+    def _recheck(self) -> None:
+        """Another process drives the job: look for what it has collected."""
+        with self._ledger.batches() as view:
+            found = [view.item(self.job.id, key) for key in [*self._waiters, *self._sleepers]]
+        for item in found:
+            if item is not None and item.state == 'done':
+                self._done(item, ())
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing more will be answered: tell all who wait."""
+        with self._lock:
+            self.failure = error
+            left = [*self._arrived, *(one for some in self._waiters.values() for one in some)]
+            self._arrived.clear()
+            self._waiters.clear()
+        for one in left:
+            self._resolve(one, refusal(one.asked.provider, error))
+        self.notify()
+
+
+def refusal(provider: str, error: BaseException) -> Reply:
+    """An error of ours, in the provider's shape: so the SDK tells it as it is."""
+    body = DIALECTS[provider].failure('farthing_batch', str(error))
+    return Reply(status=_REFUSED, body=orjson.dumps(body))

@@ -1,0 +1,260 @@
+"""From a provider's result to the ledger: each line is journalled, then posted once.
+
+The answer is in the journal before the transaction that posts its entry and settles its line. A
+crash in between costs a second download, never a second entry.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from farthing.attribution import NOBODY
+from farthing.batching.jobs import Item, Submission
+from farthing.batching.retrying import Retries, verdict
+from farthing.entry import Decision, Entry
+from farthing.errors import FarthingError, UsageError
+from farthing.ledger import Ledger
+from farthing.ledger.batches import Change
+from farthing.ledger.record import decision_line, entry_line
+from farthing.meter import Meter, Observed
+from farthing.prices.quote import Call, Terms
+from farthing.run.journal import Answer, Journal
+from farthing.wire import READERS, Reading, endpoint, region_of
+from farthing.wire.batches import Line
+from farthing.wire.dialects import DIALECTS
+from farthing.wire.fields import loads
+
+LEVER = 'batching'
+_FAILED = 504
+_BACKOFF_S = 5.0
+OnDone = Callable[[Item, Sequence[Entry]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A line of a result, with the item that it belongs to.
+
+    Attributes:
+        item: The item; `attempt` is the one that the line answers.
+        line: The line.
+        entry_id: What its entry is called: the provider, the batch and the custom id.
+        label: The submission's label.
+    """
+
+    item: Item
+    line: Line
+    entry_id: str
+    label: str
+
+
+@dataclass(slots=True)
+class _Settled:
+    """What is done about a result."""
+
+    result: Result
+    what: str
+    answer: Answer | None = None
+    entries: list[Entry] = field(default_factory=list)
+    decision: Decision | None = None
+
+
+class Settling:
+    """Settles results of one ledger.
+
+    Args:
+        meter: Prices them.
+        ledger: Has the jobs and takes the entries.
+        journal: Keeps the answers.
+        retries: What is tried again.
+        on_done: Hears of each item that has its answer, after that is stored.
+    """
+
+    def __init__(
+        self,
+        meter: Meter,
+        ledger: Ledger,
+        journal: Journal,
+        retries: Retries,
+        on_done: OnDone,
+    ) -> None:
+        self._meter = meter
+        self._ledger = ledger
+        self._journal = journal
+        self._retries = retries
+        self._on_done = on_done
+
+    def settle(
+        self, job: str, results: Sequence[Result], *, sent_s: float, now_s: float, batch: bool
+    ) -> None:
+        """Post and settle results of one submission.
+
+        Args:
+            job: The job's id.
+            results: Its lines.
+            sent_s: When the requests left.
+            now_s: The time now.
+            batch: Whether they were answered in a batch, at its price.
+        """
+        bodies = dict(self._journal.requests(job, [one.item.draft.key for one in results]))
+        settled = [self._settled(one, bodies, sent_s, batch=batch) for one in results]
+        self._journal.keep_answers(
+            job,
+            ((one.result.item.draft.key, one.answer) for one in settled if one.answer is not None),
+        )
+        with self._ledger.changing_batches() as change:
+            fresh = [one for one in settled if self._store(change, one, now_s)]
+        for one in fresh:
+            if one.what in {'done', 'final'}:
+                item = replace(one.result.item, state='done', entry=one.result.entry_id)
+                self._on_done(item, one.entries)
+
+    def stray(self, one: Submission, line: Line, entry_id: str) -> None:
+        """Post a line that answers nothing of ours, and was billed in our batch."""
+        target = one.target
+        known = endpoint('', target.path.partition('?')[0], listed=True)
+        if line.ending != 'answered' or line.body is None or known is None:
+            return
+        seen = Observed(
+            id=entry_id,
+            who=NOBODY,
+            time=datetime.fromtimestamp(one.changed_s if one.sent_s is None else one.sent_s, UTC),
+            provider=target.provider,
+            api=known.api,
+            model=target.model,
+            reading=_reading(known.api, line.body, {}),
+            terms=Terms(batch=True, region=region_of(urlsplit(target.base).hostname or '')),
+            error='unknown_line',
+            endpoint=urlsplit(target.base).netloc,
+        )
+        with self._ledger.changing_batches() as change:
+            change.post([entry_line(entry) for entry in self._meter.entries(seen)])
+
+    def _settled(
+        self, one: Result, bodies: dict[str, bytes | None], sent_s: float, *, batch: bool
+    ) -> _Settled:
+        line = one.line
+        what = verdict(
+            line.ending,
+            status=line.status,
+            kind=line.kind,
+            message=line.message,
+            attempt=one.item.attempt,
+            retries=self._retries,
+        )
+        settled = _Settled(one, what)
+        if what in {'done', 'final'}:
+            settled.answer = _answer(one)
+        request = loads(bodies.get(one.item.draft.key) or b'') or {}
+        seen = _observed(one, request, sent_s, batch=batch)
+        try:
+            settled.entries = self._meter.entries(seen)
+        except FarthingError as error:
+            self._meter.lose(error)
+        else:
+            if batch and line.ending == 'answered':
+                settled.decision = self._saving(one, settled.entries, seen.terms)
+        return settled
+
+    def _store(self, change: Change, one: _Settled, now_s: float) -> bool:
+        result, item = one.result, one.result.item
+        costs = [entry.quote.cost for entry in one.entries]
+        known = bool(costs) and all(cost is not None for cost in costs)
+        fresh = change.settle(
+            result.label,
+            item.id,
+            one.what,
+            entry=result.entry_id,
+            cost=sum(cost or 0 for cost in costs) if known else None,
+        )
+        if not fresh:
+            return False
+        lines = [entry_line(entry) for entry in one.entries]
+        if one.decision is not None:
+            lines.append(decision_line(one.decision))
+        change.post(lines)
+        if one.what in {'done', 'final'}:
+            change.done(item.id, 'ok' if one.what == 'done' else 'error', result.entry_id)
+        else:
+            pause = self._retries.pause_s if one.what == 'pause' else 0.0
+            if one.what == 'retry' and result.line.ending == 'errored':
+                pause = _BACKOFF_S * 2**item.attempt
+            change.again(item.id, not_before_s=now_s + pause, counts=one.what == 'retry')
+        return True
+
+    def _saving(self, one: Result, entries: Iterable[Entry], terms: Terms) -> Decision | None:
+        """What the batch has saved: the same usage at once, beside what was billed."""
+        entry = next(iter(entries), None)
+        if entry is None or entry.usage is None:
+            return None
+        call = Call(
+            provider=entry.provider,
+            model=entry.model,
+            at=entry.time,
+            terms=Terms(tier=entry.tier, batch=False, geo=entry.geo, region=terms.region),
+        )
+        return Decision(
+            entry_id=entry.id,
+            time=entry.time,
+            lever=LEVER,
+            policy='batch',
+            version='1',
+            chosen='batch',
+            reason='the job may wait',
+            predicted_cost=one.item.draft.predicted,
+            counterfactual_cost=self._meter.book.quote(entry.usage, call).cost,
+            facts={'job': one.item.job, 'attempt': one.item.attempt},
+            id=f'{LEVER}:{entry.id}',
+        )
+
+
+def _answer(one: Result) -> Answer:
+    """What the waiting call is given: the provider's body, or an error in its shape."""
+    line = one.line
+    body: Any = line.body
+    if line.ending != 'answered' or body is None:
+        words = line.message or f'the batch ended with {line.kind or line.ending!r}'
+        message = f'{words} (after {one.item.attempt} attempts in batches)'
+        body = body or DIALECTS[one.item.draft.provider].failure(line.kind or line.ending, message)
+    return Answer(status=line.status or _FAILED, body=orjson.dumps(body))
+
+
+def _observed(one: Result, request: Any, sent_s: float, *, batch: bool) -> Observed:
+    draft, line = one.item.draft, one.line
+    at = urlsplit(draft.base)
+    answered = line.ending == 'answered' and line.body is not None
+    asked = READERS[draft.api].request(request).terms
+    return Observed(
+        id=one.entry_id,
+        who=draft.who,
+        time=datetime.fromtimestamp(sent_s, UTC),
+        provider=draft.provider,
+        api=draft.api,
+        model=draft.model,
+        reading=_reading(draft.api, line.body or {}, request) if answered else None,
+        terms=Terms(batch=batch, geo=asked.geo, region=region_of(at.hostname or '')),
+        billed=answered or line.ending == 'lost',  # of what was lost nobody knows
+        call_type='embeddings' if draft.api == 'openai_embeddings' else 'chat',
+        status='ok' if answered else 'error',
+        error=None if answered else _kind(line),
+        endpoint=at.netloc,
+        run_id=draft.run_id,
+        parent_run_id=draft.parent_run_id,
+        prefix=draft.prefix,
+    )
+
+
+def _kind(line: Line) -> str:
+    return f'http_{line.status}' if line.status else f'batch_{line.ending}'
+
+
+def _reading(api: str, body: Any, request: Any) -> Reading:
+    """What an answer says; one that contradicts itself is posted without usage."""
+    reader = READERS[api]
+    try:
+        return reader.refine(reader.answer(body), request)
+    except UsageError:
+        return Reading(usage=None)
