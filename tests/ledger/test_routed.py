@@ -5,11 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from farthing import Ledger, Outcome
+from farthing import Decision, Ledger, Outcome
 from farthing.ledger.routed import shadow
+from farthing.ledger.values import Routed
 from farthing.routing import Evidence, Query, TaskTable
 
-from .samples import START, entry
+from .samples import START, correction, entry
 
 MODELS = ('claude-haiku-4-5', 'claude-opus-4-7')
 
@@ -122,3 +123,100 @@ def test_an_empty_ledger_proves_nothing_and_has_no_opinion(ledger: Ledger) -> No
     assert () == Evidence.of(ledger.pairs()).verdicts
     table = TaskTable.from_ledger(ledger, weak='light', strong='heavy')
     assert table.choose(Query(text='x', task='triage')) is None
+
+
+def post_call(ledger: Ledger, number: int, chosen: str, **facts) -> None:
+    """A call `run-N` that a policy routed, without a shadow."""
+    call = entry(2 * number, run_id=f'run-{number}')
+    ledger.post(call)
+    ledger.post_decision(
+        Decision(
+            entry_id=call.id,
+            time=call.time,
+            lever='routing',
+            policy='rules',
+            version='1',
+            chosen=chosen,
+            reason='rule 1',
+            facts=facts,
+        )
+    )
+
+
+def by_route(ledger: Ledger) -> dict[tuple[str | None, ...], Routed | None]:
+    rows = ledger.report(by='route,policy').rows
+    return {tuple(row.keys.values()): row.routed for row in rows}
+
+
+def test_a_report_by_route_tells_misroutes_where_both_answers_are_graded(ledger: Ledger) -> None:
+    # Chosen light twice, once too weak; chosen heavy twice, once for nothing; the fifth is not
+    # graded, the sixth was not routed.
+    for number, chosen, weak in ((1, 'light', '0.5'), (2, 'light', '1'), (3, 'heavy', '0.5')):
+        post_call(ledger, number, chosen)
+        post_pair(ledger, number)
+        grade(ledger, f'run-{number}', '1')
+        grade(ledger, f'shadow-{number}', weak)
+    post_call(ledger, 4, 'heavy')
+    post_pair(ledger, 4)
+    grade(ledger, 'run-4', '0.99')
+    grade(ledger, 'shadow-4', '0.98')
+    post_call(ledger, 5, 'standard')
+    ledger.post(entry(12))
+
+    unknown = Routed(graded=0, too_weak=None, too_strong=None, unproven=0)
+    assert {
+        ('light', 'rules'): Routed(graded=2, too_weak=1, too_strong=0, unproven=0),
+        ('heavy', 'rules'): Routed(graded=2, too_weak=0, too_strong=1, unproven=0),
+        ('standard', 'rules'): unknown,
+        ('light', 'shadow'): unknown,
+        (None, None): unknown,
+    } == by_route(ledger)
+    assert Routed(graded=4, too_weak=1, too_strong=1, unproven=0) == (
+        ledger.report(by='route').total.routed
+    )
+    assert ledger.report(by='policy').total.routed is None
+
+
+def test_a_call_stands_under_the_route_that_served_it(ledger: Ledger) -> None:
+    post_call(ledger, 1, 'light', mode='shadow', served='heavy')
+
+    assert [('heavy', 'rules')] == list(by_route(ledger))
+    assert 1 == ledger.report(where={'route': 'heavy'}).total.calls
+    assert 0 == ledger.report(where={'route': 'light'}).total.calls
+
+
+def test_calls_that_were_downgraded_without_evidence_are_marked(ledger: Ledger) -> None:
+    post_call(ledger, 1, 'light', mode='active', unproven=True)
+    post_call(ledger, 2, 'light', mode='active')
+
+    assert 1 == ledger.report(by='route').total.routed.unproven
+
+
+def test_beside_a_route_other_levers_policies_do_not_show(ledger: Ledger) -> None:
+    post_call(ledger, 1, 'light')
+    ledger.post_decision(
+        Decision(
+            entry_id=entry(2).id,
+            time=START,
+            lever='caching',
+            policy='plan',
+            version='1',
+            chosen='marks',
+            reason='pays',
+        )
+    )
+
+    assert [('light', 'rules')] == list(by_route(ledger))
+    assert 'plan+rules' == ledger.report(by='policy').rows[0].keys['policy']
+
+
+def test_failed_attempts_and_corrections_of_a_run_are_not_graded_twice(ledger: Ledger) -> None:
+    post_call(ledger, 1, 'light')
+    failed = entry(20, run_id='run-1', status='error', error='http_529')
+    ledger.post(failed)
+    ledger.post_correction(correction(2, rate=4_000_000))
+    post_pair(ledger, 1)
+    grade(ledger, 'run-1', '1')
+    grade(ledger, 'shadow-1', '1')
+
+    assert 1 == by_route(ledger)['light', 'rules'].graded

@@ -27,15 +27,16 @@ from math import fsum
 import orjson
 
 from farthing.entry import Decision
-from farthing.ledger.record import moment
-from farthing.routing.pair import Pair
+from farthing.ledger import keys
+from farthing.ledger.record import ROUTING, moment
+from farthing.ledger.values import Routed
+from farthing.routing.pair import MARGIN, Pair
 
-LEVER = 'routing'
 SHADOW = 'shadow'
 """The policy of decisions on shadow calls."""
-_SHADOWED = f'{LEVER}.{SHADOW}:'
+_SHADOWED = f'{ROUTING}.{SHADOW}:'
 """What the id of such a decision begins with; its entry's id follows."""
-_AFTER = f'{LEVER}.{SHADOW};'
+_AFTER = f'{ROUTING}.{SHADOW};'
 """The least text that is behind all of these ids."""
 
 
@@ -68,7 +69,7 @@ def shadow(
         id=_SHADOWED + entry_id,
         entry_id=entry_id,
         time=time,
-        lever=LEVER,
+        lever=ROUTING,
         policy=SHADOW,
         version=version,
         chosen=ran,
@@ -105,6 +106,40 @@ def pairs(db: sqlite3.Connection) -> Iterator[Pair]:
             time=moment(time),
             run_id=facts['shadow_of'],
         )
+
+
+def figures(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """What `counted` takes, in SQL over `entry AS e`, each with its one argument."""
+    gaps = [(pair, pair.gap) for pair in pairs(db) if pair.gap is not None]
+    graded = [(pair.run_id, route) for pair, _ in gaps for route in (pair.weak, pair.strong)]
+    too_weak = [(pair.run_id, pair.weak) for pair, gap in gaps if gap > MARGIN]
+    too_strong = [(pair.run_id, pair.strong) for pair, gap in gaps if gap <= MARGIN]
+    chosen = f"e.run_id || ' ' || {keys.routing('chosen')}"
+    known = f'{chosen} IN (SELECT value FROM json_each(?))'  # noqa: S608 - our own text
+    unproven = keys.routing('json_extract(facts, ?)')
+    return [
+        *((_counted(known), _texts(runs)) for runs in (graded, too_weak, too_strong)),
+        (_counted(unproven), '$.unproven'),
+    ]
+
+
+def counted(graded: int, too_weak: int, too_strong: int, unproven: int) -> Routed:
+    """The figures of a group as a value."""
+    return Routed(
+        graded=graded,
+        too_weak=too_weak if graded else None,
+        too_strong=too_strong if graded else None,
+        unproven=unproven,
+    )
+
+
+def _counted(condition: str) -> str:
+    """How many answered calls it holds for; a run's failed attempts and corrections are none."""
+    return f'coalesce(sum(e.errors = 0 AND e.corrects IS NULL AND {condition}), 0)'
+
+
+def _texts(runs: list[tuple[str, str]]) -> str:
+    return orjson.dumps([f'{run} {route}' for run, route in runs]).decode()
 
 
 def _scores(

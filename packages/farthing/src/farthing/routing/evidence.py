@@ -26,7 +26,7 @@ from math import exp, fsum, log
 from typing import TypeAlias
 
 from farthing.errors import InputError
-from farthing.routing.pair import Pair
+from farthing.routing.pair import MARGIN, Pair
 
 _SHARES = (0.95, 0.3, 0.1, 0.03, 0.01)
 """Shares of wealth that are bet, side by side: for gross differences and for slight ones."""
@@ -52,7 +52,7 @@ class Bar:
         InputError: A figure is out of its range.
     """
 
-    margin: float = 0.02
+    margin: float = MARGIN
     error: float = 0.05
     least_pairs: int = 30
     scale: tuple[float, float] = (0.0, 1.0)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+MARGIN = 0.02
+"""How much worse an answer may be to count as good enough, in the unit of the scores."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:

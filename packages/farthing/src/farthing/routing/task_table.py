@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Protocol
 
 from farthing.errors import InputError
-from farthing.routing.pair import Pair
+from farthing.routing.pair import MARGIN, Pair
 from farthing.routing.policy import Choice
 from farthing.routing.query import Query
 
@@ -58,7 +58,7 @@ class TaskTable:
     measured: Mapping[str, Measured]
     weak: str
     strong: str
-    margin: float = 0.02
+    margin: float = MARGIN
     least_labels: int = 20
     name: str = 'task_table'
     version: str = field(init=False)
@@ -95,7 +95,13 @@ class TaskTable:
 
     @classmethod
     def from_ledger(
-        cls, ledger: Books, *, weak: str, strong: str, margin: float = 0.02, least_labels: int = 20
+        cls,
+        ledger: Books,
+        *,
+        weak: str,
+        strong: str,
+        margin: float = MARGIN,
+        least_labels: int = 20,
     ) -> 'TaskTable':
         """The gaps between two routes by graded pairs; `farthing.ledger.routed` says whence.
 
