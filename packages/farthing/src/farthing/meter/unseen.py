@@ -2,10 +2,13 @@
 
 from asyncio import CancelledError
 from dataclasses import replace
+from functools import partial
 
 from farthing.entry import EntryStatus, UsageSource
 from farthing.estimate import tokens
-from farthing.meter.account import post
+from farthing.meter.account import decide, post
+from farthing.meter.choices import Answer
+from farthing.meter.following import Follower, Posted, cost_of
 from farthing.meter.observed import AT_ONCE, Observed
 from farthing.meter.runs import Run
 from farthing.usage import Usage
@@ -24,8 +27,45 @@ def post_answer(run: Run, reading: Reading, *, api: str, estimated: bool = False
         billed = account.meter.post_plain(run, reading, api, source)
         if billed is not None:
             account.spend.add(billed)
+            if run.follower is not None:
+                _tell(run, run.follower, reading, cost=billed.quote.cost, ok=True)
             return
-    post(run.accounts, observed(run, reading, api=api, estimated=estimated))
+    post_observed(run, observed(run, reading, api=api, estimated=estimated))
+
+
+def post_observed(run: Run, seen: Observed) -> None:
+    """Post the run's only attempt, of which this was seen."""
+    entries = post(run.accounts, seen)
+    if run.follower is not None:
+        ok = seen.status in {'ok', 'cache_hit'}
+        _tell(run, run.follower, seen.reading, cost=cost_of(entries), ok=ok)
+
+
+def _tell(
+    run: Run, follower: Follower, reading: Reading | None, *, cost: int | None, ok: bool
+) -> None:
+    answer = Answer(
+        time=run.time,
+        first_token_us=run.first_token_us() or run.age_us(),
+        reading=reading,
+        ok=ok,
+        official=False,
+    )
+    follower.posted(
+        Posted(
+            entry_id=_entry_id(run),
+            run_id=run.id,
+            provider=run.provider or 'unknown',
+            model=run.model,
+            cost=cost,
+            answer=answer,
+            tell=partial(decide, run.accounts),
+        )
+    )
+
+
+def _entry_id(run: Run) -> str:
+    return f'{run.id}:1'
 
 
 def observed(
@@ -40,7 +80,7 @@ def observed(
 ) -> Observed:
     """The run's only attempt, with what its framework says of it."""
     return Observed(
-        id=f'{run.id}:1',
+        id=_entry_id(run),
         who=run.who,
         time=run.time,
         provider=run.provider or 'unknown',
