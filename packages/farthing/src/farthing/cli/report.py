@@ -1,6 +1,7 @@
 """`farthing report`: exact sums by any keys."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ COUNTS = (
 MONEY = ('cost_usd', 'list_cost_usd')
 DOUBTS = ('unpriced', 'assumed', 'estimated')
 FIGURES = (*COUNTS, *MONEY, *DOUBTS)
+ROUTED = ('graded', 'too_weak', 'too_strong', 'unproven')
 _ORDER = (
     'calls',
     'errors',
@@ -45,6 +47,8 @@ _TITLES = {
     'output_tokens': 'output',
     'cost_usd': 'cost',
     'list_cost_usd': 'list cost',
+    'too_weak': 'too weak',
+    'too_strong': 'too strong',
 }
 
 
@@ -77,10 +81,16 @@ def command(
     `cache_cause` is why a call read from its prompt cache what it read. Calls that have no verdict
     get one first, which scans them and those of the day before.
 
+    With the key `route` a report says how well calls were routed. Of the calls that two routes
+    answered and a grader scored (graded), too weak counts those for which the policy chose the
+    weaker route and its answer is worse by more than 0.02, too strong those for which it chose the
+    stronger one for nothing. Unproven calls were routed away from the default without evidence.
+
     \b
     Examples:
       farthing report --by tenant,task,model,call_type
       farthing report --by day --since 30d
+      farthing report --by route,policy
       farthing report --by model --where tenant=acme --where tenant=globex --format json
     """
     with options.opened(ledger) as books:
@@ -95,7 +105,8 @@ def shown(report: Report, form: str) -> None:
     if form == 'json':
         show.as_json(values(report))
     elif form == 'csv':
-        columns = [*_keys(report), *(_figure(name) for name in FIGURES)]
+        names = (*FIGURES, *_routed(report))
+        columns = [*_keys(report), *(_figure(name) for name in names)]
         show.as_csv(columns, [_row(report, row, row.keys) for row in report.rows])
     else:
         _table(report)
@@ -120,7 +131,12 @@ def _row(report: Report, sums: Sums, keys: Mapping[str, str | None]) -> dict[str
 
 
 def _figures(sums: Sums) -> dict[str, Any]:
-    return {name: getattr(sums, name) for name in FIGURES}
+    found = {name: getattr(sums, name) for name in FIGURES}
+    return found if sums.routed is None else found | asdict(sums.routed)
+
+
+def _routed(report: Report) -> tuple[str, ...]:
+    return ROUTED if 'route' in report.by else ()
 
 
 def _names(report: Report) -> tuple[str, ...]:
@@ -147,7 +163,8 @@ def _table(report: Report) -> None:
     if any(row.list_cost != row.cost for row in report.rows):
         shown.add('list_cost_usd')
     shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd'}
-    columns = [*_keys(report), *(_figure(name) for name in _ORDER if name in shown)]
+    names = (*(name for name in _ORDER if name in shown), *_routed(report))
+    columns = [*_keys(report), *(_figure(name) for name in names)]
     rows = [_row(report, row, row.keys) | _unknown(row) for row in report.rows]
     show.as_table(columns, rows, total=_total(report), notes=_notes(report))
 
@@ -189,6 +206,11 @@ def _notes(report: Report) -> list[str]:
         )
     if report.total.estimated:
         notes.append(f'{report.total.estimated:,} calls have estimated counts.')
+    if (routed := report.total.routed) is not None and routed.unproven:
+        notes.append(
+            f'{routed.unproven:,} calls were routed away from the default without evidence: '
+            '`farthing router eval` says what is missing.'
+        )
     if report.endpoint_class != 'real':
         notes.append('All of these calls went to this machine: simulated or local, no real spend.')
     elif report.local_total is not None:

@@ -9,6 +9,7 @@ from farthing.caching.state import Learned
 from farthing.entry import Decision
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
+from farthing.routing.pair import Pair
 
 if TYPE_CHECKING:
     from farthing.prices import PriceBook
@@ -59,6 +60,9 @@ class Engine(Protocol):
 
     def explained(self, query: Query) -> Iterator[Explained]:
         """The verdicts on the entries that match."""
+
+    def pairs(self) -> Iterator[Pair]:
+        """Each shadow call of routing that was answered, with the call that it shadows."""
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""

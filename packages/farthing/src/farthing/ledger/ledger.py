@@ -24,6 +24,7 @@ from farthing.ledger.learned import learned_line
 from farthing.ledger.spool import Spool, warn
 from farthing.ledger.sqlite import SQLite
 from farthing.ledger.values import Booked, Query, Report, Verdict
+from farthing.routing.pair import Pair
 
 if TYPE_CHECKING:
     from farthing.prices import PriceBook
@@ -287,6 +288,15 @@ class Ledger:
         query = keys.query(since=since, until=until, where=where)
         self.explain(book=book)
         return self._engine.explained(query)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Requests that two routes answered, with their scores; see `farthing.ledger.routed`.
+
+        Raises:
+            LedgerError: As `flush`.
+        """
+        self._catch_up()
+        return self._engine.pairs()
 
     def verify(self) -> Verdict:
         """Prove that the ledger agrees with itself: file, rollup, line items, corrections.

@@ -28,6 +28,9 @@ EXPLAINS = 'explain'
 EXPLAINED = f'caching.{EXPLAINS}:'
 """What the id of such a verdict begins with; its entry's id follows."""
 
+ROUTING = 'routing'
+"""The lever of decisions on routes."""
+
 # The kinds of dimension of an entry's fields, in the order in which a record holds them.
 DIMENSIONS = (
     ('provider', 'provider'),
