@@ -24,11 +24,7 @@ _PROVIDERS = {
     'bedrock_converse': 'aws-bedrock',
     'anthropic_bedrock': 'aws-bedrock',
 }
-_PURPOSES = {
-    'summarization': 'summary',
-    'farthing:classifier': 'routing',
-    'farthing:shadow': 'shadow',
-}
+_PURPOSES = {'summarization': 'summary', 'farthing:classifier': 'routing'}
 _TAGS = {'langgraph_node': 'node', 'lc_agent_name': 'agent'}
 _TOLD = frozenset({'tenant', 'task', 'session', 'thread_id', 'lc_source', *_TAGS})
 _RUN = 'lc_run--'

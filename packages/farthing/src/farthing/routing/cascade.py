@@ -9,7 +9,7 @@ until it is accepted, or does not cascade streamed calls. It says which.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import loads
 from typing import Any
 
@@ -28,9 +28,11 @@ class Judge:
 
     Attributes:
         instruction: What a good answer is, in the user's words.
+        model: The framework's model to ask, handed on unread.
     """
 
     instruction: str
+    model: object = field(default=None, repr=False, compare=False)
 
     def question(self, query: Query, draft: Draft) -> Question:
         """What the judge is asked; it answers `yes` or `no`."""
@@ -38,7 +40,8 @@ class Judge:
             prompt=(
                 f'{self.instruction}\n\nRequest:\n{query.text}\n\nAnswer:\n{draft.text}\n\n'
                 'Is the answer good enough? Answer with one word, yes or no.'
-            )
+            ),
+            model=self.model,
         )
 
 

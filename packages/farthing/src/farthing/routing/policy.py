@@ -47,10 +47,12 @@ class Question:
     Attributes:
         prompt: What is sent.
         key: Names the session and turn; `None` where the answer must not be kept.
+        model: The framework's model to ask, handed on unread.
     """
 
     prompt: str = field(repr=False)
     key: str | None = None
+    model: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

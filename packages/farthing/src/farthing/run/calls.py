@@ -50,9 +50,12 @@ class Calls(Protocol):
     def replay(self, route: str) -> Draft:
         """The route's whole answer, unseen by the user; called later, from another thread."""
 
+    def judge(self, question: Question) -> str:
+        """The text that the question's model answers; called later, from another thread."""
+
 
 class AsyncCalls(Protocol):
-    """The same in async code; `replay` is called from a thread without an event loop."""
+    """The same in async code; what is called later is called without an event loop."""
 
     async def answer(self, question: Question) -> str:
         """See `Calls.answer`."""
@@ -65,6 +68,9 @@ class AsyncCalls(Protocol):
 
     def replay(self, route: str) -> Draft:
         """See `Calls.replay`."""
+
+    def judge(self, question: Question) -> str:
+        """See `Calls.judge`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,7 @@ class Replay:
         other: The route that is to answer it too.
         version: The version of the policy that chose for the call.
         call: Calls it; the user never sees the answer.
+        ask: Asks a grader's question.
     """
 
     request: Request
@@ -88,3 +95,4 @@ class Replay:
     other: str
     version: str
     call: Callable[[], Draft]
+    ask: Callable[[Question], str]

@@ -26,7 +26,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from farthing.entry import Outcome
 from farthing.errors import InputError, RoutingError
 from farthing.flow import Flow, arun, run
 from farthing.meter import Meter
@@ -37,6 +36,7 @@ from farthing.run.caches import taught
 from farthing.run.calls import AsyncCalls, Calls, Replay, Request
 from farthing.run.conversations import Conversations
 from farthing.run.failing import may_fall_back
+from farthing.run.grading import outcome
 from farthing.run.order import Mode, Promoted, compared, serves, tried
 from farthing.run.questions import Questions
 from farthing.run.routing_record import record
@@ -160,15 +160,8 @@ class Dispatcher:
         Raises:
             InputError: The score is no number.
         """
-        try:
-            value = Decimal(str(score))
-        except ArithmeticError:
-            value = Decimal('NaN')
-        if not value.is_finite():
-            raise InputError(f'`score` is {score!r}: expected a number, larger is better')
         now = datetime.now(UTC)
-        outcome = Outcome(run_id=str(run_id), score=value, source=source, time=now)
-        self.meter.ledger.post_outcome(outcome)
+        self.meter.ledger.post_outcome(outcome(str(run_id), score, source=source, time=now))
 
     # The flow of a call.
 
@@ -324,6 +317,7 @@ class Dispatcher:
                     other=other,
                     version=decision.version,
                     call=partial(calls.replay, other),
+                    ask=calls.judge,
                 )
             )
 
