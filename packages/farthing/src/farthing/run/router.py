@@ -34,6 +34,7 @@ from farthing.routing import Attempt as Drafting
 from farthing.routing import Decision, Draft, Query, Question, Router
 from farthing.run.caches import taught
 from farthing.run.calls import AsyncCalls, Calls, Replay, Request
+from farthing.run.conversation import Answered
 from farthing.run.conversations import Conversations
 from farthing.run.failing import may_fall_back
 from farthing.run.grading import outcome
@@ -273,7 +274,9 @@ class Dispatcher:
         at = datetime.fromtimestamp(at_s, UTC)
         provider = self.router.routes[self.router.default].provider
         try:
-            session = self._conversations.session(request, provider=provider, at_s=at_s)
+            session = self._conversations.session(
+                request, [*self.router.routes], provider=provider, at_s=at_s
+            )
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
             self._trouble('session', error)
             session = None
@@ -319,14 +322,19 @@ class Dispatcher:
         routes = taught(self.router.routes, attempt.route, reading.usage)
         if routes is not self.router.routes:
             self.router = replace(self.router, routes=routes)
+        request, query, decision = serving.request, serving.query, serving.decision
         self._conversations.learn(
-            serving.query,
-            serving.request,
-            after=thread,
-            chars=_chars(draft),
-            route=routes[attempt.route],
-            usage=reading.usage,
-            at_s=serving.at.timestamp(),
+            request,
+            Answered(
+                route=routes[attempt.route],
+                wanted=(decision and decision.wanted) or attempt.route,
+                usage=reading.usage,
+                chars=request.chars + _chars(draft),
+                at_s=serving.at.timestamp(),
+                goes_on=request.pending,
+                compacted=query.session is not None and query.session.free == 'compacted',
+            ),
+            thread=thread,
         )
 
     def _replayed(self, serving: Serving, attempt: Attempt, calls: Any, draft: Draft) -> None:
