@@ -113,9 +113,9 @@ class RouterChatModel(BaseChatModel):
     def _without_the_routes_own(cls, values: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if name not in _THE_ROUTES}
 
-    def model_post_init(self, context: Any, /) -> None:
-        """Read the routes and open the ledger."""
-        super().model_post_init(context)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Not in a validator: there Pydantic would wrap our errors, with all that was given.
         self._dispatcher = dispatcher(
             routes_of(self.routes, self.facts),
             self.policy,
@@ -320,6 +320,10 @@ class RouterChatModel(BaseChatModel):
                 raise RoutingError('this answer does not tell its run: give the id of the run')
             run = named
         self._dispatcher.feedback(str(run).removeprefix(_RUN), score, source=source)
+
+    def wait(self) -> None:
+        """Wait until all of the sample is replayed and graded, and take in what that proves."""
+        self._dispatcher.wait()
 
     def get_num_tokens(self, text: str) -> int:
         """About how many tokens a text has: an estimate for the default route."""
