@@ -338,7 +338,7 @@ def test_a_model_that_the_tap_cannot_see_is_a_route_like_any_other(
 ) -> None:
     local = FakeListChatModel(responses=['It is on its way.'])
     model = routed(routes={'light': local, 'standard': claude()})
-    answer = model.invoke(ASKED) if not stream else next(model.stream(ASKED))
+    answer, *_ = model.stream(ASKED) if stream else [model.invoke(ASKED)]
 
     assert 'light' == answer.response_metadata['farthing_route']
     (one,) = decisions()

@@ -14,7 +14,8 @@ from farthing.errors import InputError, RoutingError
 from farthing.meter.shared import meter
 from farthing.routing import Cascade, Choice, Draft, LLMClassifier, Query, Rules
 from farthing.routing.cascade import complete
-from farthing.run.router import Dispatcher, Unproved
+from farthing.run.proof import Unproved
+from farthing.run.router import Dispatcher
 
 LIGHT = Rules.of([{'route': 'light', 'keywords': ['parcel']}])
 CHOICES = {'light': 'simple requests', 'standard': 'all others'}
