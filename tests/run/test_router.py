@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -303,3 +305,42 @@ def test_feedback_is_an_outcome_of_the_run(ledger, tmp_path) -> None:
         assert [('run-1', '0.5', 'user')] == db.execute(
             'SELECT run_id, score, source FROM outcome'
         ).fetchall()
+
+
+def test_a_router_of_rules_needs_no_numpy() -> None:
+    script = (
+        'import sys\n'
+        'import farthing.run.routing\n'
+        'from farthing.routing import Rules\n'
+        'assert "farthing.routing.numeric" not in sys.modules\n'
+    )
+    subprocess.run([sys.executable, '-c', script], check=True)  # noqa: S603 - this test's own script
+
+
+@pytest.mark.parametrize('warm', [False, True])
+def test_the_default_would_have_cached_what_the_served_route_caches(
+    ledger, models, sim, decisions, warm
+) -> None:
+    made = driver(ledger, LIGHT)
+    if warm:
+        sim.fault(usage={'input_tokens': 0, 'cache_creation_input_tokens': 10_000})
+        first = made.call(request(), models)
+        first.ended(Draft(text='Yes.'), 'thread')
+    sim.fault(
+        usage={
+            'input_tokens': 0, 'cache_creation_input_tokens': 1_000, 'output_tokens': 10,
+            'cache_read_input_tokens': 10_000 if warm else 0,
+        }
+    )  # fmt: skip
+    made.call(request(thread='thread' if warm else None), models)
+
+    # Sonnet per million: 3 in, 0.30 read, 3.75 written for 5 minutes, 15 out.
+    answered = decisions()[-1]
+    read = 10_000 + first_output(decisions()) if warm else 0
+    written = 11_000 - read if warm else 1_000
+    assert 300_000 * read + 3_750_000 * written + 15_000_000 * 10 == answered['instead']
+
+
+def first_output(found) -> int:
+    """The first answer's tokens: the default would have them in its cache as well."""
+    return found[0]['cost'] and (found[0]['cost'] - 10_000 * 1_250_000) // 5_000_000
