@@ -323,24 +323,23 @@ def test_the_default_would_have_cached_what_the_served_route_caches(
 ) -> None:
     made = driver(ledger, LIGHT)
     if warm:
-        sim.fault(usage={'input_tokens': 0, 'cache_creation_input_tokens': 10_000})
-        first = made.call(request(), models)
-        first.ended(Draft(text='Yes.'), 'thread')
-    sim.fault(
-        usage={
-            'input_tokens': 0, 'cache_creation_input_tokens': 1_000, 'output_tokens': 10,
-            'cache_read_input_tokens': 10_000 if warm else 0,
-        }
-    )  # fmt: skip
-    made.call(request(thread='thread' if warm else None), models)
+        sim.fault(usage=used(written=10_000))
+        made.call(request(), models).ended(Draft(text='Yes.'), 'thread')
+    sim.fault(usage=used(read=10_000 if warm else 0, written=2_000))
+    asked = replace(request(thread='thread' if warm else None), chars=100)
+    made.call(asked, models)
 
-    # Sonnet per million: 3 in, 0.30 read, 3.75 written for 5 minutes, 15 out.
-    answered = decisions()[-1]
-    read = 10_000 + first_output(decisions()) if warm else 0
-    written = 11_000 - read if warm else 1_000
-    assert 300_000 * read + 3_750_000 * written + 15_000_000 * 10 == answered['instead']
+    # Sonnet per million: 0.30 read, 3.75 written for 5 minutes, 15 out; it would have the first
+    # answer in its cache as well.
+    read, written = (10_010, 1_990) if warm else (0, 2_000)
+    cost = 300_000 * read + 3_750_000 * written + 15_000_000 * 10
+    assert cost == decisions()[-1]['instead']
 
 
-def first_output(found) -> int:
-    """The first answer's tokens: the default would have them in its cache as well."""
-    return found[0]['cost'] and (found[0]['cost'] - 10_000 * 1_250_000) // 5_000_000
+def used(*, read: int = 0, written: int) -> dict[str, int]:
+    return {
+        'input_tokens': 0,
+        'output_tokens': 10,
+        'cache_read_input_tokens': read,
+        'cache_creation_input_tokens': written,
+    }
