@@ -1,8 +1,8 @@
 """The farthing cost ledger under LangChain, LangGraph and `create_agent`.
 
 Give `LedgerCallbackHandler()` to a call, wrap code in `recording()`, or set `FARTHING_RECORD=true`
-and import this module.
-`cached(model)` has a model's prompts cached where that pays;
+and import this module. `cached(model)` has a model's prompts cached where that pays;
+`RouterChatModel` sends each call to the cheapest of several models that is good enough;
 `BatchRunner` runs any chain over many inputs at the price of batches.
 """
 
@@ -14,17 +14,30 @@ from langchain_farthing.handler import LedgerCallbackHandler
 from langchain_farthing.recording import recording
 
 if TYPE_CHECKING:
+    from farthing.routing import Cascade, LLMClassifier, Rule, Rules
+    from farthing.run.policies import Embedding, TaskTable, Trained
     from langchain_farthing.annotator import CacheAnnotator
     from langchain_farthing.batching import BatchRunner, batchable
     from langchain_farthing.caching import cached
     from langchain_farthing.middleware import CacheAnnotatorMiddleware
+    from langchain_farthing.router import RouterChatModel
+    from langchain_farthing.router_middleware import RouterMiddleware
 
 __all__ = [
     'BatchRunner',
     'CacheAnnotator',
     'CacheAnnotatorMiddleware',
+    'Cascade',
+    'Embedding',
+    'LLMClassifier',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
+    'RouterChatModel',
+    'RouterMiddleware',
+    'Rule',
+    'Rules',
+    'TaskTable',
+    'Trained',
     'batchable',
     'cached',
     'recording',
@@ -33,16 +46,25 @@ __all__ = [
 # Loaded when they are first asked for: a program that records does not wait for them, and the
 # middleware needs `langchain`, which the rest does without.
 _HOMES = {
-    'BatchRunner': 'batching',
-    'batchable': 'batching',
-    'CacheAnnotator': 'annotator',
-    'CacheAnnotatorMiddleware': 'middleware',
-    'cached': 'caching',
+    'BatchRunner': 'langchain_farthing.batching',
+    'CacheAnnotator': 'langchain_farthing.annotator',
+    'CacheAnnotatorMiddleware': 'langchain_farthing.middleware',
+    'Cascade': 'farthing.routing',
+    'Embedding': 'farthing.run.policies',
+    'LLMClassifier': 'farthing.routing',
+    'RouterChatModel': 'langchain_farthing.router',
+    'RouterMiddleware': 'langchain_farthing.router_middleware',
+    'Rule': 'farthing.routing',
+    'Rules': 'farthing.routing',
+    'TaskTable': 'farthing.run.policies',
+    'Trained': 'farthing.run.policies',
+    'batchable': 'langchain_farthing.batching',
+    'cached': 'langchain_farthing.caching',
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    found = globals()[name] = getattr(import_module(f'{__name__}.{_HOMES[name]}'), name)
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return found

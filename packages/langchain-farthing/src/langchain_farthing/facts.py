@@ -9,8 +9,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from farthing.attribution import Attribution, narrowed
 from farthing.errors import UsageError
-from farthing.meter import Observed, Run, post, unseen
-from farthing.meter.unseen import estimated, post_answer, post_told
+from farthing.meter import Observed, Run, unseen
+from farthing.meter.unseen import estimated, post_answer, post_observed, post_told
 from farthing.wire import langchain as wire
 from farthing.wire.reading import Reading
 
@@ -83,10 +83,10 @@ def post_answered(run: Run, response: LLMResult) -> None:
     try:
         reading = wire.answer(usage_metadata, metadata)
     except UsageError:
-        post(run.accounts, observed(run, Reading(usage=None), error='UsageError'))
+        post_observed(run, observed(run, Reading(usage=None), error='UsageError'))
         return
     if usage_metadata and usage_metadata.get('total_cost') == 0:
-        post(run.accounts, observed(run, reading, status='cache_hit', billed=False))
+        post_observed(run, observed(run, reading, status='cache_hit', billed=False))
         return
     unknown = reading.usage is None
     if run.inner or run.nested:

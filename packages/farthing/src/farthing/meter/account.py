@@ -47,17 +47,23 @@ ambient: ContextVar[tuple[Account, ...]] = ContextVar('farthing_accounts', defau
 """The accounts of the `recording` blocks around this code."""
 
 
-def post(accounts: list[Account], observed: Observed) -> None:
-    """Post once to each meter among the accounts, and add to each account's sum."""
+def post(accounts: list[Account], observed: Observed) -> list[Entry]:
+    """Post once to each meter among the accounts, and add to each account's sum.
+
+    Returns:
+        What the first meter posted; empty where that was lost.
+    """
     if len(accounts) == 1:
-        _credit(accounts[0], accounts[0].meter.post(observed))
-        return
+        entries = accounts[0].meter.post(observed)
+        _credit(accounts[0], entries)
+        return entries
     posted: dict[int, list[Entry]] = {}
     for account in accounts:
         key = id(account.meter)
         if key not in posted:
             posted[key] = account.meter.post(observed)
         _credit(account, posted[key])
+    return posted[id(accounts[0].meter)]
 
 
 def decide(accounts: list[Account], decision: Decision) -> None:

@@ -14,7 +14,7 @@ from farthing.attribution import narrowed
 from farthing.caching.fingerprint import Piece
 from farthing.caching.minimum import cacheable
 from farthing.caching.state import Learned
-from farthing.entry import Decision, Entry, UsageSource
+from farthing.entry import Decision, Entry, Outcome, UsageSource
 from farthing.errors import FarthingError
 from farthing.meter.observed import Observed
 from farthing.meter.runs import Run
@@ -38,6 +38,9 @@ class Books(Protocol):
 
     def post_decision(self, decision: Decision) -> None:
         """Take what a lever decided."""
+
+    def post_outcome(self, outcome: Outcome) -> None:
+        """Take how good an answer was."""
 
     def learn(self, learned: Learned) -> None:
         """Take what the caching planner has learned of a request."""
