@@ -12,15 +12,26 @@ from langchain_farthing.handler import LedgerCallbackHandler
 from langchain_farthing.recording import recording
 
 if TYPE_CHECKING:
+    from farthing.context import ClearToolResults, Select, TrimWhenCold, Window
+    from farthing.context.server import ServerCompaction
+    from farthing.run.policies import PeriodicSummary
     from langchain_farthing.annotator import CacheAnnotator
     from langchain_farthing.caching import cached
+    from langchain_farthing.context import ContextMiddleware
     from langchain_farthing.middleware import CacheAnnotatorMiddleware
 
 __all__ = [
     'CacheAnnotator',
     'CacheAnnotatorMiddleware',
+    'ClearToolResults',
+    'ContextMiddleware',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
+    'PeriodicSummary',
+    'Select',
+    'ServerCompaction',
+    'TrimWhenCold',
+    'Window',
     'cached',
     'recording',
 ]
@@ -28,14 +39,21 @@ __all__ = [
 # Loaded when they are first asked for: a program that records does not wait for them, and the
 # middleware needs `langchain`, which the rest does without.
 _HOMES = {
-    'CacheAnnotator': 'annotator',
-    'CacheAnnotatorMiddleware': 'middleware',
-    'cached': 'caching',
+    'CacheAnnotator': 'langchain_farthing.annotator',
+    'CacheAnnotatorMiddleware': 'langchain_farthing.middleware',
+    'ClearToolResults': 'farthing.context',
+    'ContextMiddleware': 'langchain_farthing.context',
+    'PeriodicSummary': 'farthing.run.policies',
+    'Select': 'farthing.context',
+    'ServerCompaction': 'farthing.context.server',
+    'TrimWhenCold': 'farthing.context',
+    'Window': 'farthing.context',
+    'cached': 'langchain_farthing.caching',
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    found = globals()[name] = getattr(import_module(f'{__name__}.{_HOMES[name]}'), name)
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return found

@@ -4,7 +4,7 @@ A step asks by setting `State.asked`. Whoever calls models makes the summary aft
 the old view serves, and says so with `summarised` or `failed`; nothing is dropped before that.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -26,9 +26,9 @@ class PeriodicSummary:
     """Replaces the oldest turns by a summary that takes up the one before it.
 
     Attributes:
-        keep_turns: Full turns that always stay as they were, besides the one in progress.
         every: Turns that pile up between two summaries; `auto` takes the cheapest number by the
             rates, the growth that the session has shown, and what a summary costs.
+        keep_turns: Full turns that always stay as they were, besides the one in progress.
         summary_tokens: About how long a summary is.
         slice_tokens: The most that one is made of, besides the one before it: a model that gets
             more than it can read sees the end of it alone. A single turn may be longer.
@@ -38,8 +38,8 @@ class PeriodicSummary:
         ContextError: A number is too small.
     """
 
+    every: int | Literal['auto'] = field(default='auto', kw_only=False)
     keep_turns: int = 6
-    every: int | Literal['auto'] = 'auto'
     summary_tokens: int = 400
     slice_tokens: int = 60_000
     rates: Rates | None = None

@@ -92,7 +92,7 @@ class Exchange:
         self._stream: Stream | None = None
         self._chunks: list[bytes] = []
         self._posted = False
-        self._choices = chosen(shape_of(body))
+        self._choices = chosen(shape_of(body), lambda: reader.last_text(body))
         self._prefix = self._accounts[0].meter.fingerprints(reader.blocks(body))
 
     @property
