@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_farthing.annotator import CacheAnnotator
     from langchain_farthing.caching import cached
     from langchain_farthing.context import ContextMiddleware
+    from langchain_farthing.memory import FarthingChatMessageHistory, MemorySummarizer
     from langchain_farthing.middleware import CacheAnnotatorMiddleware
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     'CacheAnnotatorMiddleware',
     'ClearToolResults',
     'ContextMiddleware',
+    'FarthingChatMessageHistory',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
+    'MemorySummarizer',
     'PeriodicSummary',
     'Select',
     'ServerCompaction',
@@ -43,6 +46,8 @@ _HOMES = {
     'CacheAnnotatorMiddleware': 'langchain_farthing.middleware',
     'ClearToolResults': 'farthing.context',
     'ContextMiddleware': 'langchain_farthing.context',
+    'FarthingChatMessageHistory': 'langchain_farthing.memory',
+    'MemorySummarizer': 'langchain_farthing.memory',
     'PeriodicSummary': 'farthing.run.policies',
     'Select': 'farthing.context',
     'ServerCompaction': 'farthing.context.server',

@@ -41,18 +41,18 @@ class Asking:
     Args:
         ledger: Where it is booked.
         cheap: The model that makes summaries apart.
+        messages: What the user's call sent; `None` where its prefix cannot be shared.
         own: Calls the session's own model as the user's call did, with these messages.
         aown: The same, awaited.
-        messages: What the user's call sent; `None` where its prefix cannot be shared.
     """
 
     def __init__(
         self,
         ledger: Source,
         cheap: Runnable[Any, Any],
-        messages: Sequence[BaseMessage] | None,
-        own: Call,
-        aown: Acall,
+        messages: Sequence[BaseMessage] | None = None,
+        own: Call | None = None,
+        aown: Acall | None = None,
     ) -> None:
         self._ledger = ledger
         self._cheap = cheap
@@ -63,7 +63,7 @@ class Asking:
     def ask(self, wanted: Wanted) -> Answered:
         """Ask in a thread."""
         with recording(self._ledger) as spend:
-            if wanted.shares_prefix and self._messages is not None:
+            if self._own is not None and self._messages is not None and wanted.shares_prefix:
                 answer = self._own([*self._messages, HumanMessage(wanted.instruction)])
             else:
                 answer = self._cheap.invoke([HumanMessage(wanted.letter)])
@@ -72,7 +72,7 @@ class Asking:
     async def aask(self, wanted: Wanted) -> Answered:
         """Ask in a task."""
         with recording(self._ledger) as spend:
-            if wanted.shares_prefix and self._messages is not None:
+            if self._aown is not None and self._messages is not None and wanted.shares_prefix:
                 answer = await self._aown([*self._messages, HumanMessage(wanted.instruction)])
             else:
                 answer = await self._cheap.ainvoke([HumanMessage(wanted.letter)])

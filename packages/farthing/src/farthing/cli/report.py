@@ -8,6 +8,7 @@ import click
 
 from farthing.cli import options, show
 from farthing.cli.show import Column
+from farthing.ledger.keys import CONTEXT_POLICY
 from farthing.ledger.values import Report, Sums
 
 COUNTS = (
@@ -23,6 +24,7 @@ COUNTS = (
     'reasoning_tokens',
 )
 MONEY = ('cost_usd', 'list_cost_usd')
+SAVED = 'saved_usd'
 DOUBTS = ('unpriced', 'assumed', 'estimated')
 FIGURES = (*COUNTS, *MONEY, *DOUBTS)
 _ORDER = (
@@ -45,6 +47,7 @@ _TITLES = {
     'output_tokens': 'output',
     'cost_usd': 'cost',
     'list_cost_usd': 'list cost',
+    SAVED: 'saved',
 }
 
 
@@ -77,10 +80,15 @@ def command(
     `cache_cause` is why a call read from its prompt cache what it read. Calls that have no verdict
     get one first, which scans them and those of the day before.
 
+    By `context_policy`, the report also has what context control saved: what its calls would have
+    cost with their whole history, less what they and its summaries cost. What they would have cost
+    is computed from what they used, and is no bill.
+
     \b
     Examples:
       farthing report --by tenant,task,model,call_type
       farthing report --by day --since 30d
+      farthing report --by context_policy
       farthing report --by model --where tenant=acme --where tenant=globex --format json
     """
     with options.opened(ledger) as books:
@@ -95,7 +103,7 @@ def shown(report: Report, form: str) -> None:
     if form == 'json':
         show.as_json(values(report))
     elif form == 'csv':
-        columns = [*_keys(report), *(_figure(name) for name in FIGURES)]
+        columns = [*_keys(report), *(_figure(name) for name in _wanted(report))]
         show.as_csv(columns, [_row(report, row, row.keys) for row in report.rows])
     else:
         _table(report)
@@ -105,22 +113,26 @@ def values(report: Report) -> dict[str, Any]:
     """The report as JSON has it; money stays `Decimal`."""
     found: dict[str, Any] = {
         'rows': [_row(report, row, row.keys) for row in report.rows],
-        'total': _figures(report.total),
+        'total': _figures(report, report.total),
         'lost': report.lost,
     }
     if report.endpoint_class != 'real':
         found['endpoint_class'] = report.endpoint_class
     if report.local_total is not None:
-        found['local_total'] = _figures(report.local_total)
+        found['local_total'] = _figures(report, report.local_total)
     return found
 
 
 def _row(report: Report, sums: Sums, keys: Mapping[str, str | None]) -> dict[str, Any]:
-    return {**{key: keys.get(key) for key in _names(report)}, **_figures(sums)}
+    return {**{key: keys.get(key) for key in _names(report)}, **_figures(report, sums)}
 
 
-def _figures(sums: Sums) -> dict[str, Any]:
-    return {name: getattr(sums, name) for name in FIGURES}
+def _figures(report: Report, sums: Sums) -> dict[str, Any]:
+    return {name: getattr(sums, name) for name in _wanted(report)}
+
+
+def _wanted(report: Report) -> tuple[str, ...]:
+    return (*FIGURES, SAVED) if CONTEXT_POLICY in report.by else FIGURES
 
 
 def _names(report: Report) -> tuple[str, ...]:
@@ -134,7 +146,7 @@ def _keys(report: Report) -> list[Column]:
 
 def _figure(name: str) -> Column:
     title = _TITLES.get(name, name)
-    return Column(name=name, title=title, kind='money' if name in MONEY else 'count')
+    return Column(name=name, title=title, kind='money' if name in (*MONEY, SAVED) else 'count')
 
 
 def _table(report: Report) -> None:
@@ -146,8 +158,11 @@ def _table(report: Report) -> None:
     shown = {name for name in others if any(getattr(row, name) for row in report.rows)}
     if any(row.list_cost != row.cost for row in report.rows):
         shown.add('list_cost_usd')
-    shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd'}
-    columns = [*_keys(report), *(_figure(name) for name in _ORDER if name in shown)]
+    shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd', SAVED}
+    columns = [
+        *_keys(report),
+        *(_figure(name) for name in (*_ORDER, SAVED) if name in {*_wanted(report)} & shown),
+    ]
     rows = [_row(report, row, row.keys) | _unknown(row) for row in report.rows]
     show.as_table(columns, rows, total=_total(report), notes=_notes(report))
 
@@ -164,7 +179,7 @@ def _total(report: Report) -> dict[str, Any] | None:
     name = 'total' if report.local_total is None else 'total (real)'
     return (
         {**dict.fromkeys(_names(report), ''), report.by[0]: name}
-        | _figures(report.total)
+        | _figures(report, report.total)
         | _unknown(report.total)
     )
 

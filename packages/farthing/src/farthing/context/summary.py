@@ -33,6 +33,8 @@ class PeriodicSummary:
         slice_tokens: The most that one is made of, besides the one before it: a model that gets
             more than it can read sees the end of it alone. A single turn may be longer.
         rates: Of the model that makes them; `None` is the session's own.
+        may_share: Whether the session's own model can be asked behind the prompt that it has
+            cached.
 
     Raises:
         ContextError: A number is too small.
@@ -43,6 +45,7 @@ class PeriodicSummary:
     summary_tokens: int = 400
     slice_tokens: int = 60_000
     rates: Rates | None = None
+    may_share: bool = True
 
     def __post_init__(self) -> None:
         check_turns(self.keep_turns, self.every)
@@ -81,7 +84,7 @@ class PeriodicSummary:
         shared = view * own.read + INSTRUCTION_TOKENS * own.input
         shared += self.summary_tokens * own.output
         apart = piece * cheap.input + self.summary_tokens * cheap.output
-        shares = shared < apart and state.cut <= begin
+        shares = self.may_share and shared < apart and state.cut <= begin
         return Request(
             start=begin,
             stop=stop,

@@ -281,6 +281,8 @@ class Exchange:
             reading=reading,
             ok=ok,
             official=self._endpoint.official,
+            provider=self._endpoint.provider,
+            model=self._model,
         )
         for choice in self._choices:
             decide(self._accounts, choice.about(entry_id, answer))

@@ -3,7 +3,8 @@
 Every field of an entry is a key. Those of the daily rollup (`ROLLUP`) and times of a day or longer
 answer at once; with any other the report scans the entries. `tag.NAME` is the tag NAME.
 `cache_cause` is why a call read from its prompt cache what it read: before it is reported, calls
-that have no verdict get one, which scans them and those of the day before.
+that have no verdict get one, which scans them and those of the day before. `context_policy` is who
+controlled what a call was sent; by it, a report also tells what that saved.
 """
 
 import difflib
@@ -21,6 +22,7 @@ ROLLUP = (*DAYS, *ROLLUP_KEYS, 'endpoint_class')
 TAG = 'tag.'
 ENDPOINT_CLASS = 'endpoint_class'
 CACHE_CAUSE = 'cache_cause'
+CONTEXT_POLICY = 'context_policy'
 
 _DIMENSIONS = dict(DIMENSIONS)
 # Dimensions that a correction changes: a row belongs to where its entry stands by now.
@@ -45,6 +47,7 @@ NAMES = (
     *_NOT_COPIED,
     *_HANGING,
     CACHE_CAUSE,
+    CONTEXT_POLICY,
 )
 
 
@@ -80,6 +83,8 @@ def key(name: str) -> Key:
             '(SELECT d.chosen FROM decision d '  # noqa: S608 - our own text
             f"WHERE d.id = '{EXPLAINED}' || coalesce(e.corrects, e.id))"
         )
+    elif name == CONTEXT_POLICY:
+        sql = context_decision('policy')
     elif name == 'id':
         sql = 'coalesce(e.corrects, e.id)'
     elif name in _NOT_COPIED:
@@ -151,6 +156,14 @@ def _utc(name: str, time: datetime | None) -> datetime | None:
     if not isinstance(time, datetime) or time.utcoffset() is None:
         raise InputError(f'`{name}` is {time!r}: expected an aware datetime')
     return time.astimezone(UTC)
+
+
+def context_decision(column: str) -> str:
+    """What context control decided about a row's entry, in SQL; the last decision counts."""
+    return (
+        f'(SELECT d.{column} FROM decision d WHERE d.entry_id = coalesce(e.corrects, e.id) '  # noqa: S608
+        "AND d.lever = 'context' ORDER BY d.rowid DESC LIMIT 1)"
+    )
 
 
 def _in_force(column: str) -> str:

@@ -74,8 +74,24 @@ def _added(many: list[Totals]) -> Totals:
     return [sum(column) for column in zip(*many, strict=True)] if many else [0] * len(SUMS)
 
 
+def _saved() -> list[str]:
+    """What context control saved on the calls of which that is known, in SQL, in two parts.
+
+    A correction takes its difference off.
+    """
+    without = keys.context_decision('counterfactual_cost')
+    saved = f'CASE WHEN e.corrects IS NULL THEN {without} ELSE 0 END - e.cost'
+    known = f'{without} IS NOT NULL AND e.cost IS NOT NULL'
+    return [
+        f'sum(CASE WHEN {known} THEN ({saved}) {part} 1000000 ELSE 0 END)' for part in ('/', '%')
+    ] + [f'sum({known})']
+
+
 def _sums(totals: Totals) -> dict[str, Any]:
-    values: dict[str, Any] = dict(zip(SUMS, totals, strict=True))
+    values: dict[str, Any] = dict(zip(SUMS, totals, strict=False))
+    if len(totals) > len(SUMS):
+        high, low, known = totals[len(SUMS) :]
+        values['saved'] = high * 1_000_000 + low if known else None
     said = values.pop('reasoning_said')
     if not said and values['calls']:
         values['reasoning_tokens'] = None
@@ -109,6 +125,8 @@ def statement(db: sqlite3.Connection, query: Query, part: Part) -> tuple[str | N
     if wanted is None:
         return None, []
     sums = [f'sum({name})' for name in SUMS] if part.summed else list(SUMS.values())
+    if keys.CONTEXT_POLICY in query.by:
+        sums += _saved()
     chosen = ', '.join([_is_here(db), *columns, *sums])
     filters = f'WHERE {" AND ".join(wanted)}' if wanted else ''
     groups = ', '.join(str(number) for number in range(1, len(columns) + 2))

@@ -90,6 +90,11 @@ def hashed(key: bytes, *words: str) -> bytes:
     return blake2b(text, digest_size=16, key=key).digest()
 
 
+def session_name(key: bytes, session: str) -> bytes:
+    """What all conversations of a session are found by."""
+    return hashed(key, 'session', session)
+
+
 class Sessions:
     """The file. Every method opens it anew: threads, processes and forks share nothing else.
 
@@ -100,11 +105,6 @@ class Sessions:
     def __init__(self, path: Path, *, retention: timedelta = RETENTION) -> None:
         self.path = path
         self.retention = retention
-
-    @classmethod
-    def beside(cls, ledger: Path, *, retention: timedelta = RETENTION) -> 'Sessions':
-        """The file that belongs to a ledger's."""
-        return cls(Path(f'{ledger}{SUFFIX}'), retention=retention)
 
     def load(self, name: Name) -> Stored:
         """What is known of a conversation."""

@@ -29,6 +29,8 @@ class Answer:
         reading: What the answer said; `None` when there was none to read.
         ok: Whether the provider served it.
         official: Whether it went to the provider's own address.
+        provider: Who bills it.
+        model: The model that was asked for; `None` is unknown.
     """
 
     time: datetime
@@ -36,6 +38,8 @@ class Answer:
     reading: Reading | None
     ok: bool
     official: bool
+    provider: str
+    model: str | None = None
 
 
 Settle = Callable[[str, Answer], Decision]

@@ -56,7 +56,11 @@ def fits(prepared: Prepared) -> Fits:
 
 
 class Booking:
-    """The decisions of one driver and what they saved."""
+    """The decisions of one driver and what they saved.
+
+    Attributes:
+        answered_by: Who bills the model that answered last, and its name.
+    """
 
     def __init__(self, book: PriceBook, sessions: Sessions, policy: str, count: Count) -> None:
         self._book = book
@@ -68,6 +72,7 @@ class Booking:
         self._calls: Counter[str] = Counter()
         self._uncached: Counter[str] = Counter()
         self._ratios: dict[str, str] = {}
+        self.answered_by: tuple[str, str] | None = None
         self._losing: dict[str, tuple[float, bool]] = {}
 
     def paid(self, talk: Talk, rates: Rates) -> Rates:
@@ -116,6 +121,8 @@ class Booking:
         """What was decided about an answered request, and what came of it."""
         usage = answer.reading.usage if answer.ok and answer.reading is not None else None
         without = saved = None
+        if answer.ok and answer.model is not None:
+            self.answered_by = answer.provider, answer.model
         try:
             if usage is not None and prepared.view.tokens:
                 without, saved = self._measured(prepared, usage, answer)
@@ -155,8 +162,8 @@ class Booking:
         if reading is None or prepared.plan is None:
             return None, None
         call = Call(
-            provider=prepared.talk.provider,
-            model=reading.model or prepared.talk.model,
+            provider=answer.provider,
+            model=reading.model or answer.model or prepared.talk.model,
             at=answer.time,
             terms=replace(reading.terms or UNSAID, batch=False),
         )

@@ -40,7 +40,7 @@ from farthing.context.replay import Whole
 from farthing.context.values import ANSWERS
 from farthing.context.writing import instruction, letter, recalled, summarised_as
 from farthing.errors import ContextError, FarthingError, LedgerError
-from farthing.ledger.sessions import RETENTION, Name, Sessions, Stored, hashed
+from farthing.ledger.sessions import RETENTION, SUFFIX, Name, Sessions, Stored, hashed, session_name
 from farthing.meter import Meter
 from farthing.meter.choices import Choice, choose, offer, withdraw
 from farthing.prices import Call, Terms
@@ -90,7 +90,7 @@ class ContextDriver:
     ) -> None:
         self.name = name
         self.failures: Counter[str] = Counter()
-        path = one.ledger.folder.with_suffix('.context.db')
+        path = one.ledger.folder.with_suffix(SUFFIX)
         self.sessions = Sessions(path, retention=retention)
         self.background = Background()
         self._meter = one
@@ -384,11 +384,6 @@ class ContextDriver:
             head=(), summary=None, rest=everything, cleared=frozenset(), retrieved=(), tokens=0
         )
         return Prepared(view=view, talk=talk)
-
-
-def session_name(key: bytes, session: str) -> bytes:
-    """What all conversations of a session are found by."""
-    return hashed(key, 'session', session)
 
 
 def _digests(state: State) -> set[str]:

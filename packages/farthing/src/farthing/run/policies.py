@@ -16,7 +16,7 @@ from farthing.run.context import ContextDriver
 
 Facts = Callable[[Any], tuple[str, str]]
 """Who bills a framework's model, and the model's name."""
-_UNNAMED = frozenset({'model', 'rates'})
+_UNNAMED = frozenset({'model', 'rates', 'may_share'})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
