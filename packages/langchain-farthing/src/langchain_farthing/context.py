@@ -114,7 +114,7 @@ class ContextMiddleware(AgentMiddleware[Any, Any, Any]):
                 limit=self._limit,
             )
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
-            self.driver.count('unreadable_call', error)
+            self.driver.failures.count('unreadable_call', error)
             return None
 
     def _view(self, request: Request, prepared: Prepared) -> Request:

@@ -8,7 +8,47 @@ Or wrap code in `recording()`. LlamaIndex's events say who called; the HTTP tap 
 `cached(llm)` has a model's prompts cached where that pays.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from llama_index_farthing.caching import cached
 from llama_index_farthing.switch import Installed, install, recording, uninstall
 
-__all__ = ['Installed', 'cached', 'install', 'recording', 'uninstall']
+if TYPE_CHECKING:
+    from farthing.context import ClearToolResults, Select, TrimWhenCold, Window
+    from farthing.run.policies import PeriodicSummary
+    from llama_index_farthing.memory import MemorySummarizer
+    from llama_index_farthing.summary_block import SummaryMemoryBlock
+
+__all__ = [
+    'ClearToolResults',
+    'Installed',
+    'MemorySummarizer',
+    'PeriodicSummary',
+    'Select',
+    'SummaryMemoryBlock',
+    'TrimWhenCold',
+    'Window',
+    'cached',
+    'install',
+    'recording',
+    'uninstall',
+]
+
+# Loaded when they are first asked for: a program that records does not wait for them.
+_HOMES = {
+    'ClearToolResults': 'farthing.context',
+    'MemorySummarizer': 'llama_index_farthing.memory',
+    'PeriodicSummary': 'farthing.run.policies',
+    'Select': 'farthing.context',
+    'SummaryMemoryBlock': 'llama_index_farthing.summary_block',
+    'TrimWhenCold': 'farthing.context',
+    'Window': 'farthing.context',
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found

@@ -22,7 +22,10 @@ from farthing.ledger.sessions import SUFFIX, Sessions, session_name
 @click.option('--all', 'everything', is_flag=True, help='The whole file, damaged or not.')
 @options.ledger_option
 def purge(
-    session: str | None, older_than: datetime | None, everything: bool, ledger: str | None
+    session: str | None,
+    older_than: datetime | None,
+    everything: bool,  # noqa: FBT001 - a flag of the command line
+    ledger: str | None,
 ) -> None:
     r"""Delete stored summaries and what was decided about conversations.
 

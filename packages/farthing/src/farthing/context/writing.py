@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from farthing.context.parts import Part
-from farthing.context.values import Request
 from farthing.errors import ContextError
 
 _WORDS_A_TOKEN = 0.7  # of English
@@ -18,27 +17,34 @@ _SPEAKERS = {
 }
 
 
-def instruction(request: Request) -> str:
-    """What stands after a prompt that holds all that is to be summarised."""
+def instruction(tokens: int) -> str:
+    """What stands after a prompt that holds all that is to be summarised in so many tokens."""
     return (
         'Do not answer the above. Write a summary of the conversation so far, from which you can '
         'go on without its older messages. Keep what the user wants and dislikes, names, numbers, '
         'dates and ids, what was decided and done with which result, and what is open. Take over '
         'what an earlier summary says, unless it no longer holds. Call no tools. Write the summary '
-        f'alone, in at most {int(request.tokens * _WORDS_A_TOKEN)} words.'
+        f'alone, in at most {int(tokens * _WORDS_A_TOKEN)} words.'
     )
 
 
-def letter(request: Request, parts: Sequence[Part], previous: str | None) -> str:
-    """All that a model needs that has not seen the conversation."""
-    said = [
-        f'[{_SPEAKERS[part.kind]}]\n{part.text}'
-        for part in parts[request.start : request.stop]
-        if part.kind != 'system'
-    ]
+def letter(parts: Sequence[Part], previous: str | None, tokens: int) -> str:
+    """All that a model needs that has not seen the conversation.
+
+    Args:
+        parts: What is to be summarised; system texts are left out.
+        previous: The summary of what came before, which the new one takes up.
+        tokens: About how long the summary shall be.
+    """
+    said = transcript([part for part in parts if part.kind != 'system'])
     told = [] if previous is None else [f'<earlier_summary>\n{previous}\n</earlier_summary>']
-    body = '\n\n'.join([*told, '<conversation>', *said, '</conversation>'])
-    return f'{body}\n\n{instruction(request)}'
+    body = '\n\n'.join([*told, '<conversation>', said, '</conversation>'])
+    return f'{body}\n\n{instruction(tokens)}'
+
+
+def transcript(parts: Sequence[Part]) -> str:
+    """Messages as one text."""
+    return '\n\n'.join(f'[{_SPEAKERS[part.kind]}]\n{part.text}' for part in parts)
 
 
 def summarised_as(text: str) -> str:
@@ -50,16 +56,16 @@ def recalled(parts: Sequence[Part], retrieved: Sequence[int]) -> str | None:
     """Old messages as they are repeated at the end of a prompt; `None` without any."""
     if not retrieved:
         return None
-    said = [f'[{_SPEAKERS[parts[at].kind]}]\n{parts[at].text}' for at in retrieved]
-    return '\n\n'.join(['[Said earlier in this conversation, for reference]', *said])
+    said = transcript([parts[at] for at in retrieved])
+    return f'[Said earlier in this conversation, for reference]\n\n{said}'
 
 
-def checked(text: str, request: Request, replaced_tokens: int, count: Callable[[str], int]) -> str:
+def checked(text: str, *, tokens: int, replaced_tokens: int, count: Callable[[str], int]) -> str:
     """The summary in an answer.
 
     Args:
         text: The answer's text.
-        request: What was asked for.
+        tokens: About how long it was to be.
         replaced_tokens: Of all that it would stand for.
         count: Tokens of a text.
 
@@ -68,10 +74,10 @@ def checked(text: str, request: Request, replaced_tokens: int, count: Callable[[
     """
     found = text.strip()
     least = _LEAST_CHARACTERS if replaced_tokens >= _LONG_TOKENS else 1
-    tokens = count(found)
-    if len(found) < least or tokens >= replaced_tokens:
+    length = count(found)
+    if len(found) < least or length >= replaced_tokens:
         raise ContextError(
             f'for a summary of {replaced_tokens} tokens came {len(found)} characters, about '
-            f'{tokens} tokens: expected about {request.tokens} tokens'
+            f'{length} tokens: expected about {tokens} tokens'
         )
     return found

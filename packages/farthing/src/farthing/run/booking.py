@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Protocol
 
 from farthing.caching.minimum import cacheable
 from farthing.context import Rates
@@ -16,6 +15,7 @@ from farthing.ledger.sessions import Result, Sessions
 from farthing.meter.choices import Answer, Fits
 from farthing.prices import Call, PriceBook
 from farthing.prices.quote import UNSAID
+from farthing.run.counting import Failures
 from farthing.run.savings import whole
 from farthing.run.talk import Prepared, Talk, Wanted
 from farthing.run.tokens import Tokens
@@ -29,13 +29,6 @@ ENOUGH_CALLS = 200
 _UNCACHED = 3  # so many prompts in a row that could have been cached and were not
 _AGAIN_S = 60.0
 _ROLES = {'user': 'user', 'tool_result': 'user', 'assistant': 'model', 'tool_call': 'model'}
-
-
-class Count(Protocol):
-    """Counts what went wrong."""
-
-    def __call__(self, reason: str, error: Exception) -> None:
-        """Count one."""
 
 
 def fits(prepared: Prepared) -> Fits:
@@ -62,11 +55,13 @@ class Booking:
         answered_by: Who bills the model that answered last, and its name.
     """
 
-    def __init__(self, book: PriceBook, sessions: Sessions, policy: str, count: Count) -> None:
+    def __init__(
+        self, book: PriceBook, sessions: Sessions, policy: str, failures: Failures
+    ) -> None:
         self._book = book
         self._sessions = sessions
         self._policy = policy
-        self._count = count
+        self._failures = failures
         self._lock = threading.Lock()
         self._news: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
@@ -108,7 +103,7 @@ class Booking:
             with self._lock:
                 self._calls.update(calls)
                 self._news.update(saved)
-            self._count('results', error)
+            self._failures.count('results', error)
 
     def settled(
         self,
@@ -128,7 +123,7 @@ class Booking:
                 without, saved = self._measured(prepared, usage, answer)
                 self._learn(prepared, counter, usage, saved)
         except Exception as error:  # noqa: BLE001 - the answer is the user's; it is counted
-            self._count('measuring', error)
+            self._failures.count('measuring', error)
         if answer.ok and then is not None:
             then()
         return self._decision(prepared, entry_id, answer, usage, without, saved)

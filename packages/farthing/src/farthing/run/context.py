@@ -10,10 +10,9 @@ Whatever goes wrong in here, the call goes out with its whole history; the reaso
 """
 
 import asyncio
-import logging
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -46,6 +45,7 @@ from farthing.meter.choices import Choice, choose, offer, withdraw
 from farthing.prices import Call, Terms
 from farthing.run.background import Background
 from farthing.run.booking import Booking, fits
+from farthing.run.counting import Failures
 from farthing.run.finding import Finding
 from farthing.run.remaining import Remaining
 from farthing.run.summaries import Summaries
@@ -56,7 +56,6 @@ LEVER = 'context'
 _TERMS = Terms(tier='standard', batch=False, geo='global', region='global')
 _TRIES = 5
 _MOST_OPEN = 1_000
-_log = logging.getLogger('farthing')
 
 
 class ContextDriver:
@@ -89,7 +88,7 @@ class ContextDriver:
         summary_timeout_s: float = 120.0,
     ) -> None:
         self.name = name
-        self.failures: Counter[str] = Counter()
+        self.failures = Failures()
         path = one.ledger.folder.with_suffix(SUFFIX)
         self.sessions = Sessions(path, retention=retention)
         self.background = Background()
@@ -103,7 +102,7 @@ class ContextDriver:
         self._open: OrderedDict[bytes, Choice] = OrderedDict()
         self._finding = Finding(policies)
         self._remaining = Remaining(one.ledger, self._quietly)
-        self.booking = Booking(one.book, self.sessions, name, self.count)
+        self.booking = Booking(one.book, self.sessions, name, self.failures)
         self._summaries = Summaries(self, summary_timeout_s)
         self.policies = policies
 
@@ -116,7 +115,7 @@ class ContextDriver:
         try:
             return self._prepared(talk)
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
-            self.count('failed', error)
+            self.failures.count('failed', error)
             return self._all_of(talk)
 
     async def aprepare(self, talk: Talk) -> Prepared:
@@ -174,17 +173,6 @@ class ContextDriver:
         await asyncio.to_thread(self.flush, timeout_s)
         return done
 
-    def count(self, reason: str, error: Exception) -> None:
-        """Count what went wrong, and warn about the first of its kind."""
-        with self._lock:
-            self.failures[reason] += 1
-            first = self.failures[reason] == 1
-        if first:
-            _log.warning(
-                'farthing: context control failed (%s: %s: %s); calls go on',
-                reason, type(error).__name__, error,
-            )  # fmt: skip
-
     def rates(self, provider: str, model: str) -> Rates:
         """What a model's tokens cost now.
 
@@ -220,10 +208,12 @@ class ContextDriver:
         try:
             found = load(stored.state)
         except ContextError as error:
-            self.count('unreadable', error)
+            self.failures.count('unreadable', error)
             return State()
         if missing := {*_digests(found)} - {*stored.texts}:
-            self.count('summary_lost', ContextError(f'{len(missing)} summaries are not stored'))
+            self.failures.count(
+                'summary_lost', ContextError(f'{len(missing)} summaries are not stored')
+            )
             return State()
         return found
 
@@ -283,9 +273,11 @@ class ContextDriver:
                     return stored, old, planned
             except LedgerError as error:
                 # What is not remembered would be decided anew, and cost a rewrite, on every call.
-                self.count('unsaved', error)
+                self.failures.count('unsaved', error)
                 return stored, old, plan(Whole(), history, old, setting)
-        self.count('contended', ContextError(f'another process was quicker {_TRIES} times'))
+        self.failures.count(
+            'contended', ContextError(f'another process was quicker {_TRIES} times')
+        )
         return stored, old, planned
 
     def _in_force(self, talk: Talk, now: datetime) -> tuple[Policy, bool]:
@@ -338,8 +330,8 @@ class ContextDriver:
             request=request,
             talk=replace(talk, parts=()),
             shares_prefix=request.shares_prefix and not old.failures,
-            instruction=instruction(request),
-            letter=letter(request, talk.parts, earlier),
+            instruction=instruction(request.tokens),
+            letter=letter(talk.parts[request.start : request.stop], earlier, request.tokens),
             replaced_tokens=history.tokens(request.start, request.stop)
             + (previous.tokens if previous else 0),
         )
@@ -373,7 +365,7 @@ class ContextDriver:
             try:
                 work()
             except FarthingError as error:
-                self.count('history', error)
+                self.failures.count('history', error)
 
         self.background.start(tried)
 

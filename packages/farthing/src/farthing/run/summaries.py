@@ -14,6 +14,7 @@ from farthing.errors import LedgerError
 from farthing.ledger.sessions import Name, Sessions, Stored
 from farthing.meter.choices import Choice, choose
 from farthing.run.booking import LEVER, Booking
+from farthing.run.counting import Failures
 from farthing.run.talk import Answered, Ask, Wanted
 from farthing.run.tokens import Tokens
 
@@ -25,6 +26,7 @@ class Keeps(Protocol):
 
     sessions: Sessions
     booking: Booking
+    failures: Failures
 
     def now(self) -> datetime:
         """The time."""
@@ -42,9 +44,6 @@ class Keeps(Protocol):
         self, name: Name, stored: Stored, state: State, new: dict[str, str] | None = None
     ) -> bool:
         """Store a state unless another was quicker."""
-
-    def count(self, reason: str, error: Exception) -> None:
-        """Count what went wrong."""
 
 
 class Summaries:
@@ -103,7 +102,12 @@ class Summaries:
         if answered.cost is not None:
             driver.booking.spent(wanted, answered.cost)
         counter = driver.tokens(wanted.talk.provider, wanted.talk.model)
-        text = checked(answered.text, request, wanted.replaced_tokens, counter.count)
+        text = checked(
+            answered.text,
+            tokens=request.tokens,
+            replaced_tokens=wanted.replaced_tokens,
+            count=counter.count,
+        )
         digest = driver.fingerprint(text)
         self._change(
             wanted,
@@ -115,11 +119,11 @@ class Summaries:
 
     def _fail(self, wanted: Wanted, error: Exception) -> None:
         driver = self._driver
-        driver.count('summary', error)
+        driver.failures.count('summary', error)
         try:
             self._change(wanted, lambda state: failed(state, wanted.request, driver.now()), None)
         except LedgerError as unsaved:
-            driver.count('unsaved', unsaved)
+            driver.failures.count('unsaved', unsaved)
 
     def _change(
         self, wanted: Wanted, change: Callable[[State], State], new: dict[str, str] | None
