@@ -212,9 +212,7 @@ def test_the_providers_own_compaction_is_switched_on(chat, wire) -> None:
     assert {'edits': edits} == wire.bodies[-1]['context_management']
 
 
-def test_the_responses_api_is_asked_to_compact_and_no_other_of_openai(
-    chat, wire, gpt
-) -> None:
+def test_the_responses_api_is_asked_to_compact_and_no_other_of_openai(chat, wire, gpt) -> None:
     for number, responses in enumerate((True, False)):
         model = gpt(use_responses_api=responses)
         chat(ServerCompaction(), model=model, thread=f'{number}', marks=False).say('Hello')

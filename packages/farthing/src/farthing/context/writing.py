@@ -7,7 +7,7 @@ from farthing.errors import ContextError
 
 _WORDS_A_TOKEN = 0.7  # of English
 _LEAST_CHARACTERS = 24
-_LONG_TOKENS = 500
+_LONG_TOKENS = 100
 _SPEAKERS = {
     'system': 'system',
     'user': 'user',
