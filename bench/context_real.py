@@ -8,6 +8,7 @@ ours are one, and it is moved on before each call.
 import itertools
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,24 @@ _BOUNDS = {
 }
 
 
+@dataclass(frozen=True)
+class Paid:
+    """What a chat cost, in USD.
+
+    Attributes:
+        saved: What the ledger's report says that context control saved.
+    """
+
+    cost: Decimal
+    summaries: Decimal
+    calls: int
+    rewrites: int
+    saved: Decimal
+
+
 def measure(*, quick: bool) -> list[Table]:
     """One row for each policy; `quick` makes no difference, as the bounds are for 100 turns."""
     del quick
-    rows, checks = [], []
     with farthing_sim.serving() as sim, tempfile.TemporaryDirectory() as folder:
         haiku = _model(sim, 'claude-haiku-4-5', 1_000)
         policies = {
@@ -62,29 +77,41 @@ def measure(*, quick: bool) -> list[Table]:
             'Window auto': (Window(keep_turns=_KEEP),),
             'PeriodicSummary auto': (PeriodicSummary('auto', keep_turns=_KEEP, model=haiku),),
         }
-        for name, chosen in policies.items():
-            cost, summaries, calls, rewrites = _paid(sim, Path(folder), chosen)
-            rows.append(
-                (
-                    name,
-                    f'{cost:.4f}',
-                    f'{summaries:.4f}',
-                    str(calls),
-                    str(rewrites),
-                    _COMPUTED[name],
-                )
-            )
-            if name in _BOUNDS:
-                checks.append(Check(what=name, value=float(cost), bound=_BOUNDS[name], unit='USD'))
-    columns = ('policy', 'USD', 'of it summaries', 'calls', 'rewrites', 'the notes (computed)')
+        paid = {name: _paid(sim, Path(folder), chosen) for name, chosen in policies.items()}
+    full = paid['full history, cached'].cost
+    checks = [
+        Check(what=name, value=float(paid[name].cost), bound=bound, unit='USD')
+        for name, bound in _BOUNDS.items()
+    ]
+    checks += [
+        Check(
+            what=f'{name}: reported saving / what was saved',
+            value=float(paid[name].saved / (full - paid[name].cost)),
+            bound=bound,
+            least=least,
+        )
+        for name in _BOUNDS
+        for bound, least in ((1.03, False), (0.97, True))
+    ]
+    columns = ('policy', 'USD', 'summaries', 'calls', 'rewrites', 'saved, by report', 'notes, USD')
+    rows = [
+        (
+            name,
+            f'{one.cost:.4f}',
+            f'{one.summaries:.4f}',
+            str(one.calls),
+            str(one.rewrites),
+            f'{one.saved:.4f}',
+            _COMPUTED[name],
+        )
+        for name, one in paid.items()
+    ]
     title = f'Real agent, simulated cache: a chat of {_TURNS} turns at Claude Sonnet 4.6'
     return [Table(title=title, columns=columns, rows=rows, checks=tuple(checks))]
 
 
-def _paid(
-    sim: farthing_sim.Sim, folder: Path, policies: Sequence[Any] | None
-) -> tuple[Decimal, Decimal, int, int]:
-    """Cost of the chat, of its summaries alone, and how many calls and rewrites it took."""
+def _paid(sim: farthing_sim.Sim, folder: Path, policies: Sequence[Any] | None) -> Paid:
+    """What the chat cost under some policies; `None` is without a cache as well."""
     sim.reset()
     sim.clock.set(_START_S)
     path = Path(tempfile.mkdtemp(dir=folder), 'farthing.db')
@@ -119,14 +146,18 @@ def _paid(
             for row in ledger.report(by='chosen').rows
             if 'rewrite' in (row.keys['chosen'] or '')
         )
+        saved = sum(
+            (row.saved_usd or Decimal(0) for row in ledger.report(by='context_policy').rows),
+            Decimal(0),
+        )
     tap.uninstall()
     made = by_purpose.get('summary')
-    cost = sum((row.cost_usd for row in by_purpose.values()), Decimal(0))
-    return (
-        cost,
-        made.cost_usd if made else Decimal(0),
-        sum(row.calls for row in by_purpose.values()),
-        rewrites,
+    return Paid(
+        cost=sum((row.cost_usd for row in by_purpose.values()), Decimal(0)),
+        summaries=made.cost_usd if made else Decimal(0),
+        calls=sum(row.calls for row in by_purpose.values()),
+        rewrites=rewrites,
+        saved=saved,
     )
 
 

@@ -8,6 +8,8 @@ from langchain_core.messages import AnyMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
+from farthing.meter.shared import meter
+from farthing.run.annotator import Annotator
 from farthing.run.policies import Options
 from langchain_farthing import CacheAnnotatorMiddleware, ContextMiddleware
 
@@ -23,15 +25,17 @@ class Chat:
         self.saver = options.pop('saver', None) or InMemorySaver()
         thread, tools = options.pop('thread', 'one'), options.pop('tools', ())
         metadata, marks = options.pop('metadata', {}), options.pop('marks', True)
+        system = options.pop('system', 'You are brief.')
         self.middleware = ContextMiddleware(
             policies, options=Options(ledger=ledger, now=sim.clock), **options
         )
         self.driver = self.middleware.driver
-        inner = [CacheAnnotatorMiddleware(ledger)] if marks else []
+        annotator = Annotator(meter(ledger), now=sim.clock)
+        inner = [CacheAnnotatorMiddleware(annotator=annotator)] if marks else []
         self.agent = create_agent(
             model,
             list(tools),
-            system_prompt='You are brief.',
+            system_prompt=system,
             middleware=[self.middleware, *inner],
             checkpointer=self.saver,
         )

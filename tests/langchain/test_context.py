@@ -1,9 +1,9 @@
 """Context control inside `create_agent`: real agents, real models, the simulated providers."""
 
+from itertools import pairwise
+
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-
-from langchain_farthing import ClearToolResults, PeriodicSummary, Select, ServerCompaction, Window
 from tests.langchain.context import (
     RECALLED,
     START_S,
@@ -18,6 +18,8 @@ from tests.langchain.context import (
     unpaired,
     weigh_parcel,
 )
+
+from langchain_farthing import ClearToolResults, PeriodicSummary, Select, ServerCompaction, Window
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_old_tool_results_are_cleared_once_and_stay_so(chat, wire) -> None:
     one.say(*(f'Track parcel {n}, please' for n in range(9)))
 
     prompts = [texts(body) for body in wire.bodies]
-    rewrites = sum(common(a, b) < len(a) for a, b in zip(prompts, prompts[1:], strict=False))
+    rewrites = sum(common(a, b) < len(a) for a, b in pairwise(prompts))
     assert 'cleared' in prompts[-1][2]
     assert 'Parcel 8' in prompts[-1][-1]
     # Nine results of 360 tokens: two stay, and three at a time are cleared.

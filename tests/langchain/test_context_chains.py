@@ -4,6 +4,7 @@ import pytest
 from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+from tests.langchain.context import START_S, SUMMARY, asked, question, texts
 
 from farthing.errors import InputError
 from farthing.run.policies import Options
@@ -13,7 +14,6 @@ from langchain_farthing import (
     PeriodicSummary,
     Window,
 )
-from tests.langchain.context import START_S, SUMMARY, asked, question, texts
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*ChatMessageHistory.*:DeprecationWarning')
 PROMPT = ChatPromptTemplate([('system', 'You are brief.'), MessagesPlaceholder('said')])

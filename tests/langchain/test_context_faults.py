@@ -11,9 +11,6 @@ import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
-
-from farthing.context import Rates
-from langchain_farthing import PeriodicSummary, Window
 from tests.langchain.context import (
     START_S,
     SUMMARY,
@@ -23,6 +20,9 @@ from tests.langchain.context import (
     summaries,
     texts,
 )
+
+from farthing.context import Rates
+from langchain_farthing import PeriodicSummary, Window
 
 HAIKU = Rates(input=1_000_000, read=100_000, write=1_250_000, output=5_000_000)
 
