@@ -12,6 +12,7 @@ from langchain_farthing import (
     FarthingChatMessageHistory,
     MemorySummarizer,
     PeriodicSummary,
+    ServerCompaction,
     Window,
 )
 
@@ -90,6 +91,8 @@ def test_a_summary_needs_a_model_that_makes_it(memory) -> None:
     with pytest.raises(InputError, match='model=') as refused:
         memory(PeriodicSummary())
     assert 'PeriodicSummary' in str(refused.value)
+    with pytest.raises(InputError, match='ContextMiddleware'):
+        memory(ServerCompaction())
 
 
 def test_a_history_shows_a_view_and_keeps_everything(memory) -> None:

@@ -142,7 +142,7 @@ def test_a_damaged_store_is_counted_and_the_call_goes_out_whole(chat, wire) -> N
     saver = InMemorySaver()
     one = chat(Window(keep_turns=1, every=1), saver=saver)
     one.say(*map(question, range(4)))
-    one.driver.sessions.path.write_bytes(b'no database' * 1_000)
+    one.driver.states.sessions.path.write_bytes(b'no database' * 1_000)
 
     again = chat(Window(keep_turns=1, every=1), saver=saver)
     again.say(question(4))
@@ -154,7 +154,7 @@ def test_a_damaged_store_is_counted_and_the_call_goes_out_whole(chat, wire) -> N
 def test_where_the_store_cannot_be_written_nothing_new_is_decided(chat, wire) -> None:
     one = chat(Window(keep_turns=1, every=1))
     one.say(*map(question, range(2)))
-    with closing(sqlite3.connect(one.driver.sessions.path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(one.driver.states.sessions.path, isolation_level=None)) as other:
         other.execute('BEGIN IMMEDIATE')
         one.say(question(2), question(3))
 

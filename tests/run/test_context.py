@@ -150,12 +150,12 @@ def test_whoever_is_slower_plans_again(driver) -> None:
                 other.prepare(talk(4))
             return found
 
-    one.sessions = Racing(one.sessions.path)
+    one.states.sessions = Racing(one.states.sessions.path)
     prepared = one.prepare(talk(4))
 
     assert prepared.view == other.prepare(talk(4)).view
     assert not one.failures
-    assert 3 == one.sessions.load(prepared.name).version
+    assert 3 == one.states.sessions.load(prepared.name).version
 
 
 def test_a_summary_that_comes_when_another_was_taken_is_dropped(driver, clock) -> None:
@@ -166,18 +166,18 @@ def test_a_summary_that_comes_when_another_was_taken_is_dropped(driver, clock) -
     quick.prepare(talk(4))
     quick.after(quick.prepare(talk(4)), written)
     assert quick.flush()
-    before = quick.sessions.load(late.name)
+    before = quick.states.sessions.load(late.name)
 
     slow.after(late, lambda _: Answered('Something else that was said of parcels.', 1))
     assert slow.flush()
 
-    assert before == quick.sessions.load(late.name)
+    assert before == quick.states.sessions.load(late.name)
 
 
 def test_a_policy_that_was_measured_to_lose_money_is_switched_off(driver, ledger) -> None:
     one = driver(Window(keep_turns=1, every=1))
     before = one.prepare(talk(3))
-    one.sessions.add('test', 'claude-sonnet-4-6', Result(calls=200, saved=-1), one.now())
+    one.states.sessions.add('test', 'claude-sonnet-4-6', Result(calls=200, saved=-1), one.now())
 
     off = driver(Window(keep_turns=1, every=1)).prepare(talk(6))
 
@@ -190,7 +190,7 @@ def test_a_policy_that_was_measured_to_lose_money_is_switched_off(driver, ledger
 
 def test_too_few_calls_switch_nothing_off(driver) -> None:
     one = driver(Window(keep_turns=1, every=1))
-    one.sessions.add('test', 'claude-sonnet-4-6', Result(calls=199, saved=-1), one.now())
+    one.states.sessions.add('test', 'claude-sonnet-4-6', Result(calls=199, saved=-1), one.now())
 
     assert not one.prepare(talk(6)).off
 
@@ -206,7 +206,7 @@ def test_losses_of_the_calls_add_up_until_the_policy_is_off(driver, clock) -> No
             )
             settled(one, one.prepare(talk(turns, who=who)), used)
     one.flush()
-    result = one.sessions.result('test', 'claude-sonnet-4-6', one.now())
+    result = one.states.sessions.result('test', 'claude-sonnet-4-6', one.now())
     clock.now_s += 61
 
     assert 200 == result.calls
@@ -290,7 +290,7 @@ def test_a_state_whose_summary_is_gone_counts_as_none(driver) -> None:
     assert one.flush()
     taken = one.prepare(talk(4))
     assert taken.summary is not None
-    with closing(sqlite3.connect(one.sessions.path)) as db, db:
+    with closing(sqlite3.connect(one.states.sessions.path)) as db, db:
         db.execute('DELETE FROM summary')
 
     whole_again = one.prepare(talk(5))

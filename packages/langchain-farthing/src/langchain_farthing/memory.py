@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from langchain_core.chat_history import BaseChatMessageHistory
@@ -14,7 +13,7 @@ from farthing.attribution import Attribution, current, narrowed
 from farthing.context import Policy
 from farthing.errors import InputError
 from farthing.io.tap import tap
-from farthing.run.policies import Options, PeriodicSummary, driver, listed, summary_model
+from farthing.run.policies import Options, driver, listed, shown_elsewhere, summary_model
 from farthing.run.talk import Prepared, Talk
 from langchain_farthing.annotator import messages_of
 from langchain_farthing.asking import Asking, facts_of
@@ -59,16 +58,10 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
         options: Options | None = None,
     ) -> None:
         self._options = options or Options()
-        # Tools are bound to the model, which is asked elsewhere: there is no prefix to share.
-        policies = tuple(
-            replace(one, may_share=False) if isinstance(one, PeriodicSummary) else one
-            for one in listed(policy)
-        )
+        policies = shown_elsewhere(listed(policy), model)
         self._session = session
         self._model = model
         self._cheap = summary_model(policies) or model
-        if self._cheap is None and any(isinstance(one, PeriodicSummary) for one in policies):
-            raise InputError('no model makes the summaries: give `PeriodicSummary(model=...)`')
         self._limit = limit
         self.driver = driver(policies, facts_of, self._options)
 
@@ -100,17 +93,27 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
 
     def view(self, messages: Sequence[BaseMessage], who: Attribution) -> list[BaseMessage]:
         """The messages that the model shall see, of a conversation that is `who`'s."""
-        return self._sent(messages, self.driver.prepare(self._talk(messages, who)))
+        talk = self._talk(messages, who)
+        return [*messages] if talk is None else self._sent(messages, self.driver.prepare(talk))
 
     async def aview(self, messages: Sequence[BaseMessage], who: Attribution) -> list[BaseMessage]:
         """The same without waiting in the loop."""
-        return self._sent(messages, await self.driver.aprepare(self._talk(messages, who)))
+        talk = self._talk(messages, who)
+        if talk is None:
+            return [*messages]
+        return self._sent(messages, await self.driver.aprepare(talk))
 
-    def _talk(self, messages: Sequence[BaseMessage], who: Attribution) -> Talk:
+    def _talk(self, messages: Sequence[BaseMessage], who: Attribution) -> Talk | None:
+        """The call as the driver takes it; `None` where it cannot be read, which is counted."""
+        try:
+            parts = tuple(map(part_of, messages))
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            self.driver.failures.count('unreadable_call', error)
+            return None
         known = None if self._model is None else facts_of(self._model)
         provider, model = known or self.driver.booking.answered_by or _UNTIL_KNOWN
         return Talk(
-            parts=tuple(map(part_of, messages)),
+            parts=parts,
             provider=provider,
             model=model,
             who=who,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -16,7 +15,7 @@ from farthing.context import Policy, Window
 from farthing.errors import InputError
 from farthing.io.tap import tap
 from farthing.run.context import ContextDriver
-from farthing.run.policies import Options, PeriodicSummary, driver, listed, summary_model
+from farthing.run.policies import Options, driver, listed, shown_elsewhere, summary_model
 from farthing.run.talk import Answered, Prepared, Talk, Wanted
 from llama_index_farthing.asking import Asking, facts_of
 from llama_index_farthing.conversation import part_of, sent
@@ -70,15 +69,9 @@ class MemorySummarizer(BaseMemory):
             raise InputError(f'`session_id` is {session_id!r}: expected the name of a session')
         kept: dict[str, Any] = {'session_id': session_id, 'limit': limit}
         super().__init__(**kept, **({} if chat_store is None else {'chat_store': chat_store}))
-        # The messages go on to whoever has the tools: there is no prefix to share.
-        policies = tuple(
-            replace(one, may_share=False) if isinstance(one, PeriodicSummary) else one
-            for one in listed(Window() if policy is None else policy)
-        )
+        policies = shown_elsewhere(listed(Window() if policy is None else policy), llm)
         self._llm = llm
         self._writer = summary_model(policies) or llm
-        if self._writer is None and any(isinstance(one, PeriodicSummary) for one in policies):
-            raise InputError('no model makes the summaries: give `PeriodicSummary(model=...)`')
         self._options = options or Options()
         self._driver = driver(policies, facts_of, self._options)
 
@@ -103,12 +96,16 @@ class MemorySummarizer(BaseMemory):
     def get(self, input: str | None = None, **_: Any) -> list[ChatMessage]:  # noqa: A002, ARG002
         """The messages that the model shall see."""
         messages = self.get_all()
-        return self._sent(messages, self._driver.prepare(self._talk(messages)))
+        talk = self._talk(messages)
+        return messages if talk is None else self._sent(messages, self._driver.prepare(talk))
 
     async def aget(self, input: str | None = None, **_: Any) -> list[ChatMessage]:  # noqa: A002, ARG002
         """The messages that the model shall see."""
         messages = await self.aget_all()
-        return self._sent(messages, await self._driver.aprepare(self._talk(messages)))
+        talk = self._talk(messages)
+        if talk is None:
+            return messages
+        return self._sent(messages, await self._driver.aprepare(talk))
 
     def get_all(self) -> list[ChatMessage]:
         """All messages."""
@@ -142,11 +139,17 @@ class MemorySummarizer(BaseMemory):
         """Forget all messages."""
         await self.chat_store.adelete_messages(self.session_id)
 
-    def _talk(self, messages: Sequence[ChatMessage]) -> Talk:
+    def _talk(self, messages: Sequence[ChatMessage]) -> Talk | None:
+        """The call as the driver takes it; `None` where it cannot be read, which is counted."""
+        try:
+            parts = tuple(map(part_of, messages))
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            self._driver.failures.count('unreadable_call', error)
+            return None
         known = None if self._llm is None else facts_of(self._llm)
         provider, model = known or self._driver.booking.answered_by or _UNTIL_KNOWN
         return Talk(
-            parts=tuple(map(part_of, messages)),
+            parts=parts,
             provider=provider,
             model=model,
             who=narrowed(whom(), session=self.session_id),

@@ -18,42 +18,34 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from farthing.attribution import Attribution
 from farthing.context import (
-    Block,
     Chain,
     History,
     Plan,
     Policy,
-    Rates,
+    Select,
     Setting,
     State,
-    Tariff,
     View,
     blocks,
-    dump,
-    load,
     plan,
 )
 from farthing.context.replay import Whole
-from farthing.context.values import ANSWERS
 from farthing.context.writing import instruction, letter, recalled, summarised_as
-from farthing.errors import ContextError, FarthingError, LedgerError
-from farthing.ledger.sessions import RETENTION, SUFFIX, Name, Sessions, Stored, hashed, session_name
+from farthing.errors import ContextError, LedgerError
+from farthing.ledger.sessions import RETENTION, SUFFIX, Name, Sessions, Stored
 from farthing.meter import Meter
 from farthing.meter.choices import Choice, choose, offer, withdraw
-from farthing.prices import Call, Terms
 from farthing.run.background import Background
-from farthing.run.booking import Booking, fits
+from farthing.run.booking import LEVER, Booking, fits
 from farthing.run.counting import Failures
 from farthing.run.finding import Finding
-from farthing.run.remaining import Remaining
+from farthing.run.models import Models
+from farthing.run.remaining import remaining
+from farthing.run.states import States, name_of
 from farthing.run.summaries import Summaries
 from farthing.run.talk import Answered, Ask, Prepared, Talk, Wanted
-from farthing.run.tokens import Tokens
 
-LEVER = 'context'
-_TERMS = Terms(tier='standard', batch=False, geo='global', region='global')
 _TRIES = 5
 _MOST_OPEN = 1_000
 
@@ -73,7 +65,10 @@ class ContextDriver:
     Attributes:
         failures: How many calls went out whole, or summaries failed, by reason.
         policies: Who decide, in order.
-        sessions: What is stored.
+        states: What is stored.
+        models: Prices and counters.
+        booking: What was measured.
+        background: What is under way.
     """
 
     def __init__(
@@ -89,21 +84,28 @@ class ContextDriver:
     ) -> None:
         self.name = name
         self.failures = Failures()
-        path = one.ledger.folder.with_suffix(SUFFIX)
-        self.sessions = Sessions(path, retention=retention)
+        sessions = Sessions(one.ledger.folder.with_suffix(SUFFIX), retention=retention)
+        self.states = States(sessions, self.failures, self.now)
+        self.models = Models(one.book, sessions)
         self.background = Background()
         self._meter = one
         self._clock = now
         self._ttl = ttl
         self._lock = threading.Lock()
-        self._tokens: dict[tuple[str, str], Tokens] = {}
-        self._rates: dict[tuple[str, str, int], Rates] = {}
         self._owed: OrderedDict[bytes, Wanted] = OrderedDict()
         self._open: OrderedDict[bytes, Choice] = OrderedDict()
         self._finding = Finding(policies)
-        self._remaining = Remaining(one.ledger, self._quietly)
-        self.booking = Booking(one.book, self.sessions, name, self.failures)
-        self._summaries = Summaries(self, summary_timeout_s)
+        self._remaining = remaining(one)
+        self.booking = Booking(one.book, sessions, name, self.failures)
+        self._summaries = Summaries(
+            states=self.states,
+            booking=self.booking,
+            models=self.models,
+            failures=self.failures,
+            key=one.ledger.key,
+            now=self.now,
+            timeout_s=summary_timeout_s,
+        )
         self.policies = policies
 
     def now(self) -> datetime:
@@ -164,7 +166,7 @@ class ContextDriver:
     def flush(self, timeout_s: float = 60.0) -> bool:
         """Wait for what is made in threads, and store what was learned; whether all is done."""
         done = self.background.flush(timeout_s)
-        self.booking.store(self.now(), self._learned())
+        self.booking.store(self.now(), self.models.learned())
         return done
 
     async def aflush(self, timeout_s: float = 60.0) -> bool:
@@ -173,63 +175,12 @@ class ContextDriver:
         await asyncio.to_thread(self.flush, timeout_s)
         return done
 
-    def rates(self, provider: str, model: str) -> Rates:
-        """What a model's tokens cost now.
-
-        Raises:
-            ContextError: The book has no price for it.
-        """
-        now = self.now()
-        key = (provider, model, int(now.timestamp() // 3_600))
-        if key not in self._rates:
-            if len(self._rates) > _MOST_OPEN:
-                self._rates.clear()
-            call = Call(provider=provider, model=model, at=now, terms=_TERMS)
-            self._rates[key] = Tariff(self._meter.book, call).rates
-        return self._rates[key]
-
-    def tokens(self, provider: str, model: str) -> Tokens:
-        """The counter of a model."""
-        key = (provider, model)
-        found = self._tokens.get(key)
-        if found is None:
-            found = Tokens(provider, model, self.sessions.ratio(f'{provider}/{model}'))
-            found = self._tokens.setdefault(key, found)
-        return found
-
-    def fingerprint(self, text: str) -> str:
-        """A keyed fingerprint of a text."""
-        return hashed(self._meter.ledger.key(), text).hex()
-
-    def state(self, stored: Stored) -> State:
-        """The stored state; an empty one where it cannot be read or a text of it is missing."""
-        if stored.state is None:
-            return State()
-        try:
-            found = load(stored.state)
-        except ContextError as error:
-            self.failures.count('unreadable', error)
-            return State()
-        if missing := {*_digests(found)} - {*stored.texts}:
-            self.failures.count(
-                'summary_lost', ContextError(f'{len(missing)} summaries are not stored')
-            )
-            return State()
-        return found
-
-    def save(
-        self, name: Name, stored: Stored, state: State, new: dict[str, str] | None = None
-    ) -> bool:
-        """Store a state and the texts that are new in it, unless another was quicker."""
-        keep = _digests(state)
-        return self.sessions.save(name, stored, dump(state), self.now(), keep=keep, new=new)
-
     def _prepared(self, talk: Talk) -> Prepared:
         now = self.now()
-        self.booking.store(now, self._learned())
-        counter = self.tokens(talk.provider, talk.model)
+        self.booking.store(now, self.models.learned())
+        counter = self.models.tokens(talk.provider, talk.model)
         counted = blocks(talk.parts, counter.count, key=self._meter.ledger.key())
-        name = self._name(talk.who, counted)
+        name = name_of(self._meter.ledger.key(), talk.who, counted)
         policy, off = self._in_force(talk, now)
         history = History(
             blocks=counted,
@@ -238,7 +189,7 @@ class ContextDriver:
             find=self._finding.over(name, talk.parts, counted),
         )
         setting = Setting(
-            rates=self.booking.paid(talk, self.rates(talk.provider, talk.model)),
+            rates=self.booking.paid(talk, self.models.rates(talk.provider, talk.model, now)),
             now=now,
             ttl=self._ttl,
             remaining_calls=self._remaining.expected(talk.who.task, history.calls(), now),
@@ -265,11 +216,10 @@ class ContextDriver:
     ) -> tuple[Stored, State, Plan]:
         """A plan that is stored; whoever finds that another process was quicker plans again."""
         for _ in range(_TRIES):
-            stored = self.sessions.load(name)
-            old = self.state(stored)
+            stored, old = self.states.load(name)
             planned = plan(policy, history, old, setting)
             try:
-                if self.save(name, stored, planned.state):
+                if self.states.save(name, stored, planned.state):
                     return stored, old, planned
             except LedgerError as error:
                 # What is not remembered would be decided anew, and cost a rewrite, on every call.
@@ -281,29 +231,15 @@ class ContextDriver:
         return stored, old, planned
 
     def _in_force(self, talk: Talk, now: datetime) -> tuple[Policy, bool]:
-        """The policy; none that was measured to lose money, and whether that is so."""
-        if self.booking.loses(talk.model, now):
-            return Whole(), True
-        return Chain(policies=self.policies), False
+        """The policy, and whether it was measured to lose money: then it cuts nothing any more.
 
-    def _name(self, who: Attribution, counted: tuple[Block, ...]) -> Name:
-        """A conversation of a session is known by its first request.
-
-        Agents inside an agent share its session, and each has a conversation of its own. One
-        without a session is known by its first request and answer, and a state is used only for
-        the very history that it was made of.
+        What was cut stays cut, for to send it again would cost a rewrite more; so it must still be
+        found.
         """
-        kinds = [one.kind for one in counted]
-        first = next((n for n, kind in enumerate(kinds) if kind == 'user'), len(kinds) - 1)
-        opening = [one.digest for one in counted[first : first + 1]]
-        if who.session is None:
-            answer = next((n for n, kind in enumerate(kinds) if kind in ANSWERS), len(kinds) - 1)
-            opening = [one.digest for one in counted[: answer + 1] if one.kind != 'system']
-        key, session = self._meter.ledger.key(), who.session or ''
-        return Name(
-            key=hashed(key, 'conversation', who.tenant or '', session, *opening),
-            session=session_name(key, session),
-        )
+        if self.booking.loses(talk.model, now):
+            finding = tuple(one for one in self.policies if isinstance(one, Select))
+            return Chain(policies=finding), True
+        return Chain(policies=self.policies), False
 
     def _wanted(
         self,
@@ -351,23 +287,9 @@ class ContextDriver:
     def _choice(self, prepared: Prepared, then: Callable[[], None] | None) -> Choice | None:
         if prepared.plan is None:
             return None
-        counter = self.tokens(prepared.talk.provider, prepared.talk.model)
+        counter = self.models.tokens(prepared.talk.provider, prepared.talk.model)
         settle = partial(self.booking.settled, prepared, counter, then)
         return Choice(LEVER, fits(prepared), settle)
-
-    def _learned(self) -> dict[str, Tokens]:
-        return {'/'.join(key): one for key, one in self._tokens.items()}
-
-    def _quietly(self, work: Callable[[], None]) -> None:
-        """Do work in the background that may fail."""
-
-        def tried() -> None:
-            try:
-                work()
-            except FarthingError as error:
-                self.failures.count('history', error)
-
-        self.background.start(tried)
 
     @staticmethod
     def _all_of(talk: Talk) -> Prepared:
@@ -376,12 +298,6 @@ class ContextDriver:
             head=(), summary=None, rest=everything, cleared=frozenset(), retrieved=(), tokens=0
         )
         return Prepared(view=view, talk=talk)
-
-
-def _digests(state: State) -> set[str]:
-    """Of the summaries that a state tells of."""
-    asked = state.asked.previous if state.asked else None
-    return {one.digest for one in (state.summary, state.ready, asked) if one is not None}
 
 
 def _text(view: View, stored: Stored) -> str | None:

@@ -65,6 +65,32 @@ def listed(given: Policy | Sequence[Policy]) -> tuple[Policy, ...]:
     return found
 
 
+def shown_elsewhere(policies: Sequence[Policy], model: Any) -> tuple[Policy, ...]:
+    """The policies of a memory, whose messages go on to a model that others call, with its tools.
+
+    So there is no prefix to share, and no request to ask for the provider's compaction in.
+
+    Args:
+        policies: As the user gave them.
+        model: The model behind, if it is known: it makes the summaries that no other one makes.
+
+    Raises:
+        InputError: One of them cannot be followed there.
+    """
+    if any(isinstance(one, ServerCompaction) for one in policies):
+        raise InputError(
+            'ServerCompaction is switched on in the request, which a memory does not see: use '
+            '`langchain_farthing.ContextMiddleware`, or set it at the model'
+        )
+    summaries = any(isinstance(one, context.PeriodicSummary) for one in policies)
+    if summaries and model is None and summary_model(policies) is None:
+        raise InputError('no model makes the summaries: give `PeriodicSummary(model=...)`')
+    return tuple(
+        replace(one, may_share=False) if isinstance(one, context.PeriodicSummary) else one
+        for one in policies
+    )
+
+
 def driver(policies: Sequence[Policy], facts: Facts, options: Options) -> ContextDriver:
     """The driver of some policies.
 
@@ -97,7 +123,7 @@ def _priced(policy: Policy, facts: Facts, made: ContextDriver) -> Policy:
         return policy
     provider, model = facts(policy.model)
     try:
-        return replace(policy, rates=made.rates(provider, model))
+        return replace(policy, rates=made.models.rates(provider, model, made.now()))
     except ContextError as error:
         raise ContextError(
             f'the model of PeriodicSummary has no price ({error}): give its `rates`'

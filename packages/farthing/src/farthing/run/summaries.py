@@ -5,58 +5,53 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 
 from farthing.attribution import attributed
 from farthing.context import State, failed, summarised
 from farthing.context.writing import checked
 from farthing.errors import LedgerError
-from farthing.ledger.sessions import Name, Sessions, Stored
+from farthing.ledger.sessions import hashed
 from farthing.meter.choices import Choice, choose
 from farthing.run.booking import LEVER, Booking
 from farthing.run.counting import Failures
+from farthing.run.models import Models
+from farthing.run.states import States
 from farthing.run.talk import Answered, Ask, Wanted
-from farthing.run.tokens import Tokens
 
 _TRIES = 20
-
-
-class Keeps(Protocol):
-    """What is needed of a driver."""
-
-    sessions: Sessions
-    booking: Booking
-    failures: Failures
-
-    def now(self) -> datetime:
-        """The time."""
-
-    def tokens(self, provider: str, model: str) -> Tokens:
-        """The counter of a model."""
-
-    def fingerprint(self, text: str) -> str:
-        """A keyed fingerprint of a text."""
-
-    def state(self, stored: Stored) -> State:
-        """The stored state."""
-
-    def save(
-        self, name: Name, stored: Stored, state: State, new: dict[str, str] | None = None
-    ) -> bool:
-        """Store a state unless another was quicker."""
 
 
 class Summaries:
     """Makes the summaries of a driver.
 
     Args:
-        driver: Whose.
+        states: Where they are stored.
+        booking: Takes what they cost.
+        models: Counts them.
+        failures: Counts what went wrong.
+        key: Of the ledger's fingerprints.
+        now: Tells the time.
         timeout_s: How long an awaited one may take; a thread cannot be stopped, and what it brings
             after ten minutes is not taken.
     """
 
-    def __init__(self, driver: Keeps, timeout_s: float) -> None:
-        self._driver = driver
+    def __init__(
+        self,
+        *,
+        states: States,
+        booking: Booking,
+        models: Models,
+        failures: Failures,
+        key: Callable[[], bytes],
+        now: Callable[[], datetime],
+        timeout_s: float,
+    ) -> None:
+        self._states = states
+        self._booking = booking
+        self._models = models
+        self._failures = failures
+        self._key = key
+        self._now = now
         self._timeout_s = timeout_s
 
     def make(self, wanted: Wanted, ask: Ask) -> None:
@@ -84,10 +79,10 @@ class Summaries:
     def _booked(self, wanted: Wanted) -> Iterator[None]:
         """Attribute the call to whom the session is for, and hang our decision on its entry."""
         who = wanted.talk.who
-        settle = partial(self._driver.booking.summarised, wanted)
         with attributed(
             tenant=who.tenant, task=who.task, session=who.session, purpose='summary', tags=who.tags
         ):
+            settle = partial(self._booking.summarised, wanted)
             choose(Choice(LEVER, lambda _: True, settle))
             yield
 
@@ -98,17 +93,17 @@ class Summaries:
             ContextError: It is none.
             LedgerError: It cannot be stored.
         """
-        driver, request = self._driver, wanted.request
         if answered.cost is not None:
-            driver.booking.spent(wanted, answered.cost)
-        counter = driver.tokens(wanted.talk.provider, wanted.talk.model)
+            self._booking.spent(wanted, answered.cost)
+        request = wanted.request
+        counter = self._models.tokens(wanted.talk.provider, wanted.talk.model)
         text = checked(
             answered.text,
             tokens=request.tokens,
             replaced_tokens=wanted.replaced_tokens,
             count=counter.count,
         )
-        digest = driver.fingerprint(text)
+        digest = hashed(self._key(), text).hex()
         self._change(
             wanted,
             lambda state: summarised(
@@ -118,21 +113,19 @@ class Summaries:
         )
 
     def _fail(self, wanted: Wanted, error: Exception) -> None:
-        driver = self._driver
-        driver.failures.count('summary', error)
+        self._failures.count('summary', error)
         try:
-            self._change(wanted, lambda state: failed(state, wanted.request, driver.now()), None)
+            self._change(wanted, lambda state: failed(state, wanted.request, self._now()), None)
         except LedgerError as unsaved:
-            driver.failures.count('unsaved', unsaved)
+            self._failures.count('unsaved', unsaved)
 
     def _change(
         self, wanted: Wanted, change: Callable[[State], State], new: dict[str, str] | None
     ) -> None:
         """Change the state that is stored by now; one that no longer waits for us stays."""
         for _ in range(_TRIES):
-            stored = self._driver.sessions.load(wanted.name)
-            state = self._driver.state(stored)
-            after = change(state)
-            if after == state or self._driver.save(wanted.name, stored, after, new):
+            stored, before = self._states.load(wanted.name)
+            after = change(before)
+            if after == before or self._states.save(wanted.name, stored, after, new):
                 return
         raise LedgerError(f'others were quicker {_TRIES} times')
