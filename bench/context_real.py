@@ -24,7 +24,7 @@ from farthing import Ledger
 from farthing.io.tap import tap
 from farthing.meter.shared import meter
 from farthing.run.annotator import Annotator
-from farthing.run.policies import Options
+from farthing.run.policies import ContextOptions
 from langchain_farthing import (
     CacheAnnotatorMiddleware,
     ContextMiddleware,
@@ -120,7 +120,9 @@ def _paid(sim: farthing_sim.Sim, folder: Path, policies: Sequence[Any] | None) -
         middleware: list[Any] = [Paced(sim, itertools.repeat(_GAP_S))]
         context = None
         if policies:
-            context = ContextMiddleware(policies, options=Options(ledger=ledger, now=sim.clock))
+            context = ContextMiddleware(
+                policies, ledger=ledger, options=ContextOptions(now=sim.clock)
+            )
             middleware.append(context)
         if policies is not None:
             annotator = Annotator(meter(ledger), now=sim.clock)

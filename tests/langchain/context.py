@@ -10,7 +10,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from farthing.meter.shared import meter
 from farthing.run.annotator import Annotator
-from farthing.run.policies import Options
+from farthing.run.policies import ContextOptions
 from langchain_farthing import CacheAnnotatorMiddleware, ContextMiddleware
 
 START_S = 1_800_000_000
@@ -27,7 +27,7 @@ class Chat:
         metadata, marks = options.pop('metadata', {}), options.pop('marks', True)
         system = options.pop('system', 'You are brief.')
         self.middleware = ContextMiddleware(
-            policies, options=Options(ledger=ledger, now=sim.clock), **options
+            policies, ledger=ledger, options=ContextOptions(now=sim.clock), **options
         )
         self.driver = self.middleware.driver
         annotator = Annotator(meter(ledger), now=sim.clock)

@@ -221,3 +221,12 @@ def test_the_responses_api_is_asked_to_compact_and_no_other_of_openai(chat, wire
 
     compaction = {'type': 'compaction', 'compact_threshold': 150_000}
     assert [[compaction], None] == [body.get('context_management') for body in wire.bodies]
+
+
+def test_a_history_that_the_provider_keeps_is_left_to_it(chat, gpt, wire) -> None:
+    model = gpt(use_responses_api=True, use_previous_response_id=True)
+    one = chat(Window(keep_turns=1, every=1), model=model, marks=False)
+
+    one.say('One', 'Two', 'Three')
+
+    assert {'unreadable_call': 3} == dict(one.driver.failures)

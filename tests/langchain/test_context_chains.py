@@ -7,7 +7,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from tests.langchain.context import START_S, SUMMARY, asked, question, texts
 
 from farthing.errors import InputError
-from farthing.run.policies import Options
+from farthing.run.policies import ContextOptions
 from langchain_farthing import (
     FarthingChatMessageHistory,
     MemorySummarizer,
@@ -32,7 +32,8 @@ def memory(ledger, sim):
         return MemorySummarizer(
             policy=policy,
             session=lambda config: config['configurable']['thread_id'],
-            options=Options(ledger=ledger, now=sim.clock),
+            ledger=ledger,
+            options=ContextOptions(now=sim.clock),
             **options,
         )
 

@@ -20,7 +20,7 @@ from llama_index.core.tools import FunctionTool
 
 from farthing.context import ClearToolResults, Rates, Select
 from farthing.errors import InputError
-from farthing.run.policies import Options
+from farthing.run.policies import ContextOptions
 from llama_index_farthing import MemorySummarizer, PeriodicSummary, SummaryMemoryBlock, Window
 from llama_index_farthing.conversation import part_of
 
@@ -40,8 +40,10 @@ def sim(wire):
 @pytest.fixture
 def memory(ledger, sim):
     def made(*policy, session='one', **options) -> MemorySummarizer:
-        kept = Options(ledger=ledger, now=sim.clock)
-        return MemorySummarizer(session_id=session, policy=policy, options=kept, **options)
+        kept = ContextOptions(now=sim.clock)
+        return MemorySummarizer(
+            session_id=session, policy=policy, ledger=ledger, options=kept, **options
+        )
 
     return made
 
@@ -49,8 +51,10 @@ def memory(ledger, sim):
 @pytest.fixture
 def block(ledger, sim):
     def made(llm, session='one', **options) -> SummaryMemoryBlock:
-        kept = Options(ledger=ledger, now=sim.clock)
-        return SummaryMemoryBlock(session_id=session, llm=llm, options=kept, **options)
+        kept = ContextOptions(now=sim.clock)
+        return SummaryMemoryBlock(
+            session_id=session, llm=llm, ledger=ledger, options=kept, **options
+        )
 
     return made
 

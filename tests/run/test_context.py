@@ -14,7 +14,7 @@ import pytest
 
 from farthing import Ledger
 from farthing.attribution import Attribution
-from farthing.context import Part, PeriodicSummary, State, Window, dump
+from farthing.context import Part, PeriodicSummary, State, TrimWhenCold, Window, dump
 from farthing.ledger.sessions import Name, Result, Sessions, Stored
 from farthing.meter.choices import Answer, Choice, chosen, offer, withdraw
 from farthing.meter.shared import meter
@@ -177,7 +177,7 @@ def test_a_summary_that_comes_when_another_was_taken_is_dropped(driver, clock) -
 def test_a_policy_that_was_measured_to_lose_money_is_switched_off(driver, ledger) -> None:
     one = driver(Window(keep_turns=1, every=1))
     before = one.prepare(talk(3))
-    one.states.sessions.add('test', 'claude-sonnet-4-6', Result(calls=200, saved=-1), one.now())
+    one.states.sessions.add('test', {'claude-sonnet-4-6': Result(calls=200, saved=-1)}, one.now())
 
     off = driver(Window(keep_turns=1, every=1)).prepare(talk(6))
 
@@ -190,7 +190,7 @@ def test_a_policy_that_was_measured_to_lose_money_is_switched_off(driver, ledger
 
 def test_too_few_calls_switch_nothing_off(driver) -> None:
     one = driver(Window(keep_turns=1, every=1))
-    one.states.sessions.add('test', 'claude-sonnet-4-6', Result(calls=199, saved=-1), one.now())
+    one.states.sessions.add('test', {'claude-sonnet-4-6': Result(calls=199, saved=-1)}, one.now())
 
     assert not one.prepare(talk(6)).off
 
@@ -230,6 +230,19 @@ def test_the_cache_that_was_to_be_had_was_hit_or_missed(driver) -> None:
     third = settled(one, one.prepare(talk(4)), missed)
 
     assert (None, 'hit', 'miss') == (first['cache'], second['cache'], third['cache'])
+
+
+def test_what_was_written_for_an_hour_is_warm_for_an_hour(driver, clock) -> None:
+    one = driver(TrimWhenCold(keep_turns=1))
+    hour = Usage(
+        input_tokens=900, output_tokens=5, cache_write_tokens=900, cache_write_1h_tokens=900
+    )
+    settled(one, one.prepare(talk(2)), hour)
+
+    clock.now_s += 1_800
+    assert 7 == len(one.prepare(talk(4)).view.kept)
+    clock.now_s += 3_700
+    assert 4 == len(one.prepare(talk(5)).view.kept)
 
 
 def test_where_nothing_is_cached_what_is_dropped_pays_at_once(driver) -> None:

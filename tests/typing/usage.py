@@ -1,15 +1,26 @@
 """How users write it, type-checked strictly by `nox -s lint` and never run."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
 import farthing
 import llama_index_farthing
-from langchain_farthing import LedgerCallbackHandler, LedgerEmbeddings, recording
+from langchain_farthing import (
+    ClearToolResults,
+    ContextMiddleware,
+    ContextOptions,
+    LedgerCallbackHandler,
+    LedgerEmbeddings,
+    MemorySummarizer,
+    PeriodicSummary,
+    Window,
+    recording,
+)
 
 
 def langchain(chain: Runnable[str, str], embeddings: Embeddings) -> Decimal:
@@ -20,6 +31,15 @@ def langchain(chain: Runnable[str, str], embeddings: Embeddings) -> Decimal:
     vectors: list[float] = LedgerEmbeddings(embeddings, task='search').embed_query('x')
     calls: int = spend.calls + len(vectors)
     return handler.spend.cost_usd + spend.cost_usd if calls else Decimal(0)
+
+
+def context(haiku: BaseChatModel) -> list[object]:
+    agent = ContextMiddleware([ClearToolResults(), PeriodicSummary(model=haiku)], limit=180_000)
+    kept = ContextOptions(retention=timedelta(days=7))
+    chain = MemorySummarizer(policy=Window(keep_turns=6), session=lambda _: 'one', options=kept)
+    memory = llama_index_farthing.MemorySummarizer(session_id='one', policy=Window())
+    lost: int = agent.driver.failures.total()
+    return [chain, memory, lost]
 
 
 def llama_index() -> farthing.Usage:

@@ -14,7 +14,7 @@ from langchain_farthing.recording import recording
 if TYPE_CHECKING:
     from farthing.context import ClearToolResults, Select, TrimWhenCold, Window
     from farthing.context.server import ServerCompaction
-    from farthing.run.policies import PeriodicSummary
+    from farthing.run.policies import ContextOptions, PeriodicSummary
     from langchain_farthing.annotator import CacheAnnotator
     from langchain_farthing.caching import cached
     from langchain_farthing.context import ContextMiddleware
@@ -26,6 +26,7 @@ __all__ = [
     'CacheAnnotatorMiddleware',
     'ClearToolResults',
     'ContextMiddleware',
+    'ContextOptions',
     'FarthingChatMessageHistory',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
@@ -46,6 +47,7 @@ _HOMES = {
     'CacheAnnotatorMiddleware': 'langchain_farthing.middleware',
     'ClearToolResults': 'farthing.context',
     'ContextMiddleware': 'langchain_farthing.context',
+    'ContextOptions': 'farthing.run.policies',
     'FarthingChatMessageHistory': 'langchain_farthing.memory',
     'MemorySummarizer': 'langchain_farthing.memory',
     'PeriodicSummary': 'farthing.run.policies',

@@ -6,12 +6,13 @@ from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
 
 from farthing.context import Policy
+from farthing.errors import ContextError
 from farthing.meter.choices import withdraw
-from farthing.run.policies import Options, driver, listed, summary_model
+from farthing.meter.shared import Source
+from farthing.run.policies import ContextOptions, driver, listed, summary_model
 from farthing.run.talk import Prepared, Talk
 from langchain_farthing.asking import Asking, facts_of
 from langchain_farthing.conversation import part_of, sent
@@ -37,7 +38,8 @@ class ContextMiddleware(AgentMiddleware[Any, Any, Any]):
             else its `thread_id`, else what `farthing.attributed` says. A conversation without one
             is known by its beginning.
         limit: The most tokens a prompt may have, tools and system text included.
-        options: Ledger, clock, retention and time limits.
+        ledger: Where decisions are booked; as for the other parts of this package.
+        options: Clock, retention and time limits.
 
     Attributes:
         driver: Counts what went wrong in `failures`; `flush` waits for summaries that are made.
@@ -54,15 +56,16 @@ class ContextMiddleware(AgentMiddleware[Any, Any, Any]):
         *,
         session: Session | None = None,
         limit: int | None = None,
-        options: Options | None = None,
+        ledger: Source = None,
+        options: ContextOptions | None = None,
     ) -> None:
         super().__init__()
-        self._options = options or Options()
+        self._ledger = ledger
         self._policies = listed(policies)
         self._session = session
         self._limit = limit
         self._tools = Toolbox()
-        self.driver = driver(self._policies, facts_of, self._options)
+        self.driver = driver(self._policies, facts_of, ledger, options or ContextOptions())
 
     def wrap_model_call(self, request: Request, handler: Callable[[Request], Response]) -> Response:
         """Call the model with a view of the history."""
@@ -101,21 +104,25 @@ class ContextMiddleware(AgentMiddleware[Any, Any, Any]):
     def _talk(self, request: Request) -> Talk | None:
         """The call as the driver takes it; `None` where it cannot be read, which is counted."""
         try:
-            provider, model = facts_of(request.model)
-            config: RunnableConfig = get_config()
-            said = [] if request.system_message is None else [request.system_message]
-            return Talk(
-                parts=tuple(map(part_of, request.messages)),
-                fixed=(*(part_of(one).text for one in said), *self._tools.texts(request.tools)),
-                tools=len(request.tools),
-                provider=provider,
-                model=model,
-                who=who_of(config, self._session),
-                limit=self._limit,
-            )
+            return self._read(request)
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
             self.driver.failures.count('unreadable_call', error)
             return None
+
+    def _read(self, request: Request) -> Talk:
+        if getattr(request.model, 'use_previous_response_id', False):
+            raise ContextError('the provider keeps this history: `use_previous_response_id`')
+        provider, model = facts_of(request.model)
+        said = [] if request.system_message is None else [request.system_message]
+        return Talk(
+            parts=tuple(map(part_of, request.messages)),
+            fixed=(*(part_of(one).text for one in said), *self._tools.texts(request.tools)),
+            tools=len(request.tools),
+            provider=provider,
+            model=model,
+            who=who_of(get_config(), self._session),
+            limit=self._limit,
+        )
 
     def _view(self, request: Request, prepared: Prepared) -> Request:
         settings = compacting(self._policies, request.model)
@@ -127,7 +134,7 @@ class ContextMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _asking(self, view: Request, handler: Callable[[Request], Any]) -> Asking:
         return Asking(
-            self._options.ledger,
+            self._ledger,
             summary_model(self._policies) or view.model,
             # A structured answer is parsed by the agent, and asking without it is another prefix.
             view.messages if view.response_format is None else None,

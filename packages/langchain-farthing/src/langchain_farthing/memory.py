@@ -13,7 +13,8 @@ from farthing.attribution import Attribution, current, narrowed
 from farthing.context import Policy
 from farthing.errors import InputError
 from farthing.io.tap import tap
-from farthing.run.policies import Options, driver, listed, shown_elsewhere, summary_model
+from farthing.meter.shared import Source
+from farthing.run.policies import ContextOptions, driver, listed, shown_elsewhere, summary_model
 from farthing.run.talk import Prepared, Talk
 from langchain_farthing.annotator import messages_of
 from langchain_farthing.asking import Asking, facts_of
@@ -37,7 +38,8 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
         model: The model behind it. Without it, the prices of the model that answered last are
             reckoned with, and before the first answer those of Claude Sonnet.
         limit: The most tokens a prompt may have.
-        options: Ledger, clock, retention and time limits.
+        ledger: Where decisions are booked; as for the other parts of this package.
+        options: Clock, retention and time limits.
 
     Attributes:
         driver: Counts what went wrong in `failures`; `flush` waits for summaries that are made.
@@ -55,15 +57,16 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
         session: Session | None = None,
         model: BaseChatModel | None = None,
         limit: int | None = None,
-        options: Options | None = None,
+        ledger: Source = None,
+        options: ContextOptions | None = None,
     ) -> None:
-        self._options = options or Options()
+        self._ledger = ledger
         policies = shown_elsewhere(listed(policy), model)
         self._session = session
         self._model = model
         self._cheap = summary_model(policies) or model
         self._limit = limit
-        self.driver = driver(policies, facts_of, self._options)
+        self.driver = driver(policies, facts_of, ledger, options or ContextOptions())
 
     def invoke(
         self,
@@ -132,7 +135,7 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
         """Have a summary made, in a task where there is a loop."""
         if prepared.wanted is None or self._cheap is None:
             return
-        asking = Asking(self._options.ledger, self._cheap)
+        asking = Asking(self._ledger, self._cheap)
         try:
             asyncio.get_running_loop()
         except RuntimeError:

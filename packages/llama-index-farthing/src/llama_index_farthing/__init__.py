@@ -16,12 +16,13 @@ from llama_index_farthing.switch import Installed, install, recording, uninstall
 
 if TYPE_CHECKING:
     from farthing.context import ClearToolResults, Select, TrimWhenCold, Window
-    from farthing.run.policies import PeriodicSummary
+    from farthing.run.policies import ContextOptions, PeriodicSummary
     from llama_index_farthing.memory import MemorySummarizer
     from llama_index_farthing.summary_block import SummaryMemoryBlock
 
 __all__ = [
     'ClearToolResults',
+    'ContextOptions',
     'Installed',
     'MemorySummarizer',
     'PeriodicSummary',
@@ -38,6 +39,7 @@ __all__ = [
 # Loaded when they are first asked for: a program that records does not wait for them.
 _HOMES = {
     'ClearToolResults': 'farthing.context',
+    'ContextOptions': 'farthing.run.policies',
     'MemorySummarizer': 'llama_index_farthing.memory',
     'PeriodicSummary': 'farthing.run.policies',
     'Select': 'farthing.context',

@@ -14,8 +14,9 @@ from farthing.attribution import narrowed
 from farthing.context import Policy, Window
 from farthing.errors import InputError
 from farthing.io.tap import tap
+from farthing.meter.shared import Source
 from farthing.run.context import ContextDriver
-from farthing.run.policies import Options, driver, listed, shown_elsewhere, summary_model
+from farthing.run.policies import ContextOptions, driver, listed, shown_elsewhere, summary_model
 from farthing.run.talk import Answered, Prepared, Talk, Wanted
 from llama_index_farthing.asking import Asking, facts_of
 from llama_index_farthing.conversation import part_of, sent
@@ -39,7 +40,8 @@ class MemorySummarizer(BaseMemory):
             reckoned with, and before the first answer those of Claude Sonnet.
         chat_store: Keeps the messages; in memory unless given.
         limit: The most tokens a prompt may have.
-        options: Ledger, clock, retention and time limits.
+        ledger: Where decisions are booked; as for the other parts of this package.
+        options: Clock, retention and time limits.
 
     Raises:
         ContextError: A policy's number, or the price of its model, cannot be.
@@ -51,7 +53,7 @@ class MemorySummarizer(BaseMemory):
     limit: int | None = None
     chat_store: SerializeAsAny[BaseChatStore] = Field(default_factory=SimpleChatStore)
     _driver: ContextDriver = PrivateAttr()
-    _options: Options = PrivateAttr()
+    _ledger: Source = PrivateAttr(default=None)
     _llm: LLM | None = PrivateAttr()
     _writer: LLM | None = PrivateAttr()
 
@@ -63,7 +65,8 @@ class MemorySummarizer(BaseMemory):
         llm: LLM | None = None,
         chat_store: BaseChatStore | None = None,
         limit: int | None = None,
-        options: Options | None = None,
+        ledger: Source = None,
+        options: ContextOptions | None = None,
     ) -> None:
         if not session_id:
             raise InputError(f'`session_id` is {session_id!r}: expected the name of a session')
@@ -72,8 +75,8 @@ class MemorySummarizer(BaseMemory):
         policies = shown_elsewhere(listed(Window() if policy is None else policy), llm)
         self._llm = llm
         self._writer = summary_model(policies) or llm
-        self._options = options or Options()
-        self._driver = driver(policies, facts_of, self._options)
+        self._ledger = ledger
+        self._driver = driver(policies, facts_of, ledger, options or ContextOptions())
 
     @classmethod
     def class_name(cls) -> str:
@@ -168,7 +171,7 @@ class MemorySummarizer(BaseMemory):
         """Have a summary made, in a task where there is a loop."""
         if prepared.wanted is None or self._writer is None:
             return
-        asking = Asking(self._options.ledger, self._writer)
+        asking = Asking(self._ledger, self._writer)
 
         async def aask(wanted: Wanted) -> Answered:
             return await asking.aask(wanted.letter)

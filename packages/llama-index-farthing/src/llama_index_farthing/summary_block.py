@@ -17,9 +17,9 @@ from pydantic import Field, PrivateAttr
 
 from farthing.attribution import Attribution, attributed, narrowed
 from farthing.errors import InputError
-from farthing.meter.shared import meter
+from farthing.meter.shared import Source, meter
 from farthing.run.background import Background
-from farthing.run.policies import Options
+from farthing.run.policies import ContextOptions
 from farthing.run.running import Due, Running
 from farthing.run.tokens import Tokens
 from llama_index_farthing.asking import Asking, facts_of
@@ -41,7 +41,8 @@ class SummaryMemoryBlock(BaseMemoryBlock[str]):
         llm: Makes the summaries.
         every_tokens: So much has to wait before a summary is made.
         summary_tokens: About how long it is.
-        options: Ledger, clock, retention and time limit.
+        ledger: Where summaries are booked; as for the other parts of this package.
+        options: Clock, retention and time limit.
 
     Raises:
         ContextError: A number is too small.
@@ -63,18 +64,19 @@ class SummaryMemoryBlock(BaseMemoryBlock[str]):
         llm: LLM,
         every_tokens: int = 2_000,
         summary_tokens: int = 400,
-        options: Options | None = None,
+        ledger: Source = None,
+        options: ContextOptions | None = None,
         **block: Any,
     ) -> None:
         if not session_id:
             raise InputError(f'`session_id` is {session_id!r}: expected the name of a session')
         block |= {_SESSION: session_id}
         super().__init__(**block)
-        options = options or Options()
-        self._asking = Asking(options.ledger, llm)
+        options = options or ContextOptions()
+        self._asking = Asking(ledger, llm)
         self._timeout_s = options.summary_timeout_s
         self._running = Running(
-            meter(options.ledger),
+            meter(ledger),
             Tokens(*facts_of(llm), None),
             every_tokens=every_tokens,
             summary_tokens=summary_tokens,

@@ -166,15 +166,24 @@ class Sessions:
                 self._forget(db, now - self.retention)
             return True
 
-    def add(self, policy: str, model: str, result: Result, now: datetime) -> None:
-        """Count calls and what they saved."""
+    def add(
+        self,
+        policy: str,
+        results: Mapping[str, Result],
+        now: datetime,
+        *,
+        ratios: Mapping[str, str] | None = None,
+    ) -> None:
+        """Count what a policy saved, and keep what was learned about tokenizers, by model."""
         day = now.toordinal()
         with self._open() as db, transaction(db):
-            db.execute(
+            db.executemany(
                 'INSERT INTO result VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET '
                 'calls = calls + excluded.calls, saved = saved + excluded.saved',
-                (policy, model, day, result.calls, result.saved),
+                [(policy, model, day, one.calls, one.saved) for model, one in results.items()],
             )
+            rows = (ratios or {}).items()
+            db.executemany('INSERT OR REPLACE INTO ratio VALUES (?, ?)', rows)
 
     def result(self, policy: str, model: str, now: datetime) -> Result:
         """What a policy has saved at a model as far back as sessions are remembered."""
@@ -191,11 +200,6 @@ class Sessions:
         with self._open() as db:
             row = db.execute('SELECT body FROM ratio WHERE model = ?', (model,)).fetchone()
         return None if row is None else str(row[0])
-
-    def set_ratio(self, model: str, body: str) -> None:
-        """Keep what was learned about a model's tokenizer; the last one wins."""
-        with self._open() as db, transaction(db):
-            db.execute('INSERT OR REPLACE INTO ratio VALUES (?, ?)', (model, body))
 
     def purge(self, *, session: bytes | None = None, older_than: datetime | None = None) -> int:
         """Delete the conversations of a session, or those that rest since a time.
@@ -231,6 +235,7 @@ class Sessions:
             with closing(sqlite3.connect(self.path, _WAIT_S, isolation_level=None)) as db:
                 db.execute('PRAGMA foreign_keys = 1')
                 db.execute('PRAGMA secure_delete = 1')  # what is purged is gone from the file
+                db.execute('PRAGMA synchronous = NORMAL')
                 self._check(db)
                 yield db
 

@@ -1,17 +1,17 @@
 """What becomes of a decision once its call is answered: an entry's decision, and what it saved."""
 
 import threading
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from farthing.caching.minimum import cacheable
 from farthing.context import Rates
 from farthing.entry import Decision
 from farthing.errors import LedgerError
-from farthing.ledger.sessions import Result, Sessions
+from farthing.ledger.sessions import Name, Result, Sessions
 from farthing.meter.choices import Answer, Fits
 from farthing.prices import Call, PriceBook
 from farthing.prices.quote import UNSAID
@@ -28,6 +28,7 @@ ENOUGH_CALLS = 200
 """So many calls are measured before a policy that loses money is switched off."""
 _UNCACHED = 3  # so many prompts in a row that could have been cached and were not
 _AGAIN_S = 60.0
+_MOST = 1_000
 _ROLES = {'user': 'user', 'tool_result': 'user', 'assistant': 'model', 'tool_call': 'model'}
 
 
@@ -66,7 +67,7 @@ class Booking:
         self._news: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
         self._uncached: Counter[str] = Counter()
-        self._ratios: dict[str, str] = {}
+        self._lives: OrderedDict[bytes, timedelta] = OrderedDict()
         self.answered_by: tuple[str, str] | None = None
         self._losing: dict[str, tuple[float, bool]] = {}
 
@@ -75,6 +76,14 @@ class Booking:
         if self._uncached[talk.model] < _UNCACHED:
             return rates
         return replace(rates, read=rates.input, write=rates.input)
+
+    def ttl(self, name: Name, least: timedelta) -> timedelta:
+        """How long the provider keeps what the conversation's last prompt wrote, at the longest.
+
+        Who takes a cache for warm that is cold misses a free trim; the other way round a warm one
+        would be written again.
+        """
+        return max(self._lives.get(name.key, least), least)
 
     def loses(self, model: str, now: datetime) -> bool:
         """Whether the policy was measured to lose money over enough calls."""
@@ -85,20 +94,17 @@ class Booking:
             self._losing[model] = (now.timestamp(), found)
         return found
 
-    def store(self, now: datetime, learned: Mapping[str, Tokens]) -> None:
-        """Store what was measured since; what cannot be stored now waits."""
+    def store(self, now: datetime, learned: Mapping[str, Tokens], *, least: int = 1) -> None:
+        """Store what at least so many calls have told; what cannot be stored now waits."""
         with self._lock:
+            if self._calls.total() < least:
+                return
             calls, saved = self._calls, self._news
             self._calls, self._news = Counter(), Counter()
+        results = {model: Result(calls=n, saved=saved[model]) for model, n in calls.items()}
+        ratios = {model: tokens.stored() for model, tokens in learned.items()}
         try:
-            for model, number in calls.items():
-                self._sessions.add(
-                    self._policy, model, Result(calls=number, saved=saved[model]), now
-                )
-            for model, tokens in learned.items() if calls else ():
-                if self._ratios.get(model) != (ratio := tokens.stored()):
-                    self._sessions.set_ratio(model, ratio)
-                    self._ratios[model] = ratio
+            self._sessions.add(self._policy, results, now, ratios=ratios)
         except LedgerError as error:
             with self._lock:
                 self._calls.update(calls)
@@ -180,6 +186,10 @@ class Booking:
         counter.learn(counted=prepared.view.tokens, reported=usage.input_tokens)
         cached = usage.cache_read_tokens or usage.cache_write_tokens
         with self._lock:
+            if prepared.name is not None and (life := _life(usage)) is not None:
+                self._lives[prepared.name.key] = life
+                if len(self._lives) > _MOST:
+                    self._lives.popitem(last=False)
             if cached:
                 self._uncached[talk.model] = 0
             elif cacheable(talk.provider, talk.model, usage.input_tokens) == 'yes':
@@ -227,6 +237,16 @@ class Booking:
             counterfactual_cost=without,
             facts=facts,
         )
+
+
+def _life(usage: Usage) -> timedelta | None:
+    """The longest lifetime that a call wrote for; `None` where it wrote nothing or did not say."""
+    lives = (
+        (usage.cache_write_1h_tokens, timedelta(hours=1)),
+        (usage.cache_write_30m_tokens, timedelta(minutes=30)),
+        (usage.cache_write_5m_tokens, timedelta(minutes=5)),
+    )
+    return next((life for tokens, life in lives if tokens), None)
 
 
 def _cache(prepared: Prepared, reused_tokens: int, usage: Usage | None) -> str | None:

@@ -48,6 +48,7 @@ from farthing.run.talk import Answered, Ask, Prepared, Talk, Wanted
 
 _TRIES = 5
 _MOST_OPEN = 1_000
+_MANY = 20  # calls are measured before that is stored
 
 
 class ContextDriver:
@@ -58,7 +59,8 @@ class ContextDriver:
         policies: Who decide, in order.
         name: What they are called in reports.
         now: Tells the time in seconds since 1970.
-        ttl: How long the provider keeps a cached prefix after its last use.
+        ttl: How long the provider keeps a cached prefix after its last use, at least; a call that
+            reports a longer lifetime is believed.
         retention: How long a conversation is remembered after its last call.
         summary_timeout_s: How long an awaited summary may take.
 
@@ -177,7 +179,7 @@ class ContextDriver:
 
     def _prepared(self, talk: Talk) -> Prepared:
         now = self.now()
-        self.booking.store(now, self.models.learned())
+        self.booking.store(now, self.models.learned(), least=_MANY)
         counter = self.models.tokens(talk.provider, talk.model)
         counted = blocks(talk.parts, counter.count, key=self._meter.ledger.key())
         name = name_of(self._meter.ledger.key(), talk.who, counted)
@@ -191,7 +193,7 @@ class ContextDriver:
         setting = Setting(
             rates=self.booking.paid(talk, self.models.rates(talk.provider, talk.model, now)),
             now=now,
-            ttl=self._ttl,
+            ttl=self.booking.ttl(name, self._ttl),
             remaining_calls=self._remaining.expected(talk.who.task, history.calls(), now),
         )
         stored, old, planned = self._planned(policy, history, name, setting)

@@ -32,10 +32,16 @@ class PeriodicSummary(context.PeriodicSummary):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What users may say about context control besides its policies; see `ContextDriver`."""
+class ContextOptions:
+    """What users may say about context control besides its policies.
 
-    ledger: Source = None
+    Attributes:
+        now: Tells the time in seconds since 1970.
+        ttl: How long the provider keeps a cached prefix after its last use.
+        retention: How long a conversation is remembered after its last call.
+        summary_timeout_s: How long an awaited summary may take.
+    """
+
     now: Callable[[], float] = time.time
     ttl: timedelta = timedelta(minutes=5)
     retention: timedelta = RETENTION
@@ -91,8 +97,16 @@ def shown_elsewhere(policies: Sequence[Policy], model: Any) -> tuple[Policy, ...
     )
 
 
-def driver(policies: Sequence[Policy], facts: Facts, options: Options) -> ContextDriver:
+def driver(
+    policies: Sequence[Policy], facts: Facts, ledger: Source, options: ContextOptions
+) -> ContextDriver:
     """The driver of some policies.
+
+    Args:
+        policies: Who decide, in order.
+        facts: Tells whose a framework's model is.
+        ledger: As for the adapter's other parts.
+        options: The rest.
 
     Raises:
         ContextError: The book has no price for the model that makes the summaries.
@@ -100,7 +114,7 @@ def driver(policies: Sequence[Policy], facts: Facts, options: Options) -> Contex
         InputError: An argument cannot be taken.
     """
     made = ContextDriver(
-        meter(options.ledger),
+        meter(ledger),
         tuple(policies),
         name='+'.join(map(_name, policies)),
         now=options.now,
