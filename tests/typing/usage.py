@@ -1,7 +1,7 @@
 """How users write it, type-checked strictly by `nox -s lint` and never run."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from langchain_core.embeddings import Embeddings
@@ -13,13 +13,19 @@ import llama_index_farthing
 from farthing.run.grading import Graded
 from langchain_farthing import (
     Cascade,
+    ClearToolResults,
+    ContextMiddleware,
+    ContextOptions,
     LedgerCallbackHandler,
     LedgerEmbeddings,
     LLMClassifier,
+    MemorySummarizer,
+    PeriodicSummary,
     RouterChatModel,
     Rules,
     TaskTable,
     Trained,
+    Window,
     recording,
 )
 
@@ -53,6 +59,15 @@ def routed(light: BaseChatModel, heavy: BaseChatModel) -> str:
     answer = model.bind_tools([]).invoke('x', {'metadata': {'task': 'triage'}})
     model.feedback(answer, 1)
     return answer.text
+
+
+def context(haiku: BaseChatModel) -> list[object]:
+    agent = ContextMiddleware([ClearToolResults(), PeriodicSummary(model=haiku)], limit=180_000)
+    kept = ContextOptions(retention=timedelta(days=7))
+    chain = MemorySummarizer(policy=Window(keep_turns=6), session=lambda _: 'one', options=kept)
+    memory = llama_index_farthing.MemorySummarizer(session_id='one', policy=Window())
+    lost: int = agent.driver.failures.total()
+    return [chain, memory, lost]
 
 
 def llama_index() -> farthing.Usage:

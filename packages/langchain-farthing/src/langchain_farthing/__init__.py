@@ -14,11 +14,16 @@ from langchain_farthing.handler import LedgerCallbackHandler
 from langchain_farthing.recording import recording
 
 if TYPE_CHECKING:
+    from farthing.context import ClearToolResults, Select, TrimWhenCold, Window
+    from farthing.context.server import ServerCompaction
     from farthing.routing import Cascade, LLMClassifier, Rule, Rules
+    from farthing.run.context_policies import ContextOptions, PeriodicSummary
     from farthing.run.policies import Embedding, TaskTable, Trained
     from langchain_farthing.annotator import CacheAnnotator
     from langchain_farthing.batching import BatchRunner, batchable
     from langchain_farthing.caching import cached
+    from langchain_farthing.context import ContextMiddleware
+    from langchain_farthing.memory import FarthingChatMessageHistory, MemorySummarizer
     from langchain_farthing.middleware import CacheAnnotatorMiddleware
     from langchain_farthing.router import RouterChatModel
     from langchain_farthing.router_middleware import RouterMiddleware
@@ -28,16 +33,26 @@ __all__ = [
     'CacheAnnotator',
     'CacheAnnotatorMiddleware',
     'Cascade',
+    'ClearToolResults',
+    'ContextMiddleware',
+    'ContextOptions',
     'Embedding',
+    'FarthingChatMessageHistory',
     'LLMClassifier',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
+    'MemorySummarizer',
+    'PeriodicSummary',
     'RouterChatModel',
     'RouterMiddleware',
     'Rule',
     'Rules',
+    'Select',
+    'ServerCompaction',
     'TaskTable',
     'Trained',
+    'TrimWhenCold',
+    'Window',
     'batchable',
     'cached',
     'recording',
@@ -50,14 +65,24 @@ _HOMES = {
     'CacheAnnotator': 'langchain_farthing.annotator',
     'CacheAnnotatorMiddleware': 'langchain_farthing.middleware',
     'Cascade': 'farthing.routing',
+    'ClearToolResults': 'farthing.context',
+    'ContextMiddleware': 'langchain_farthing.context',
+    'ContextOptions': 'farthing.run.context_policies',
     'Embedding': 'farthing.run.policies',
+    'FarthingChatMessageHistory': 'langchain_farthing.memory',
     'LLMClassifier': 'farthing.routing',
+    'MemorySummarizer': 'langchain_farthing.memory',
+    'PeriodicSummary': 'farthing.run.context_policies',
     'RouterChatModel': 'langchain_farthing.router',
     'RouterMiddleware': 'langchain_farthing.router_middleware',
     'Rule': 'farthing.routing',
     'Rules': 'farthing.routing',
+    'Select': 'farthing.context',
+    'ServerCompaction': 'farthing.context.server',
     'TaskTable': 'farthing.run.policies',
     'Trained': 'farthing.run.policies',
+    'TrimWhenCold': 'farthing.context',
+    'Window': 'farthing.context',
     'batchable': 'langchain_farthing.batching',
     'cached': 'langchain_farthing.caching',
 }

@@ -206,6 +206,10 @@ class LedgerCallbackHandler(_Events):
         return (self._account,)
 
     def _outer(self) -> Attribution:
+        return self.attribution()
+
+    def attribution(self) -> Attribution:
+        """Whom a call here is for that does not say so itself."""
         return current_over(self._defaults)
 
     @property

@@ -16,11 +16,23 @@ from llama_index_farthing.caching import cached
 from llama_index_farthing.switch import Installed, install, recording, uninstall
 
 if TYPE_CHECKING:
+    from farthing.context import ClearToolResults, Select, TrimWhenCold, Window
+    from farthing.run.context_policies import ContextOptions, PeriodicSummary
     from llama_index_farthing.batching import BatchRunner, batchable
+    from llama_index_farthing.memory import MemorySummarizer
+    from llama_index_farthing.summary_block import SummaryMemoryBlock
 
 __all__ = [
     'BatchRunner',
+    'ClearToolResults',
+    'ContextOptions',
     'Installed',
+    'MemorySummarizer',
+    'PeriodicSummary',
+    'Select',
+    'SummaryMemoryBlock',
+    'TrimWhenCold',
+    'Window',
     'batchable',
     'cached',
     'install',
@@ -28,12 +40,23 @@ __all__ = [
     'uninstall',
 ]
 
-_BATCHING = frozenset({'BatchRunner', 'batchable'})
+# Loaded when they are first asked for: a program that records does not wait for them.
+_HOMES = {
+    'BatchRunner': 'llama_index_farthing.batching',
+    'ClearToolResults': 'farthing.context',
+    'ContextOptions': 'farthing.run.context_policies',
+    'MemorySummarizer': 'llama_index_farthing.memory',
+    'PeriodicSummary': 'farthing.run.context_policies',
+    'Select': 'farthing.context',
+    'SummaryMemoryBlock': 'llama_index_farthing.summary_block',
+    'TrimWhenCold': 'farthing.context',
+    'Window': 'farthing.context',
+    'batchable': 'llama_index_farthing.batching',
+}
 
 
 def __getattr__(name: str) -> object:
-    """Batches are loaded when they are first asked for."""
-    if name not in _BATCHING:
+    if name not in _HOMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    found = globals()[name] = getattr(import_module(f'{__name__}.batching'), name)
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return found

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 from farthing.attribution import NOBODY, Attribution, current_over
 from farthing.errors import InputError
@@ -15,6 +16,7 @@ from farthing.meter import Account, Spend, ambient, sweep
 from farthing.meter.shared import Source, account
 from llama_index_farthing.calls import Calls
 from llama_index_farthing.events import Events, Spans
+from llama_index_farthing.facts import attribution_of
 
 _Handler = TypeVar('_Handler')
 
@@ -164,6 +166,11 @@ def install(
     for address in endpoints:
         tap.endpoints.add(address)
     return _switch.on(one, defaults, http_tap=http_tap)
+
+
+def whom() -> Attribution:
+    """Whom a call that is made here is for."""
+    return attribution_of(active_instrument_tags.get(), _switch.outer())
 
 
 def uninstall() -> None:

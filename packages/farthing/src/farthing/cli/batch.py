@@ -12,7 +12,6 @@ from typing import Any
 import click
 import orjson
 
-from farthing.attribution import Attribution
 from farthing.cli import FOUND, show
 from farthing.cli.options import ledger_option
 from farthing.cli.show import Column

@@ -9,6 +9,7 @@ import click
 
 from farthing.cli import options, show
 from farthing.cli.show import Column
+from farthing.ledger.keys import CONTEXT_POLICY
 from farthing.ledger.values import Report, Sums
 
 COUNTS = (
@@ -24,6 +25,7 @@ COUNTS = (
     'reasoning_tokens',
 )
 MONEY = ('cost_usd', 'list_cost_usd')
+SAVED = 'saved_usd'
 DOUBTS = ('unpriced', 'assumed', 'estimated')
 FIGURES = (*COUNTS, *MONEY, *DOUBTS)
 ROUTED = ('graded', 'too_weak', 'too_strong', 'unproven')
@@ -49,6 +51,7 @@ _TITLES = {
     'list_cost_usd': 'list cost',
     'too_weak': 'too weak',
     'too_strong': 'too strong',
+    SAVED: 'saved',
 }
 
 
@@ -86,11 +89,16 @@ def command(
     weaker route and its answer is worse by more than 0.02, too strong those for which it chose the
     stronger one for nothing. Unproven calls were routed away from the default without evidence.
 
+    By `context_policy`, the report also has what context control saved: what its calls would have
+    cost with their whole history, less what they and its summaries cost. What they would have cost
+    is computed from what they used, and is no bill.
+
     \b
     Examples:
       farthing report --by tenant,task,model,call_type
       farthing report --by day --since 30d
       farthing report --by route,policy
+      farthing report --by context_policy
       farthing report --by model --where tenant=acme --where tenant=globex --format json
     """
     with options.opened(ledger) as books:
@@ -105,8 +113,10 @@ def shown(report: Report, form: str) -> None:
     if form == 'json':
         show.as_json(values(report))
     elif form == 'csv':
-        names = (*FIGURES, *_routed(report))
-        columns = [*_keys(report), *(_figure(name) for name in names)]
+        columns = [
+            *_keys(report),
+            *(_figure(name) for name in (*_wanted(report), *_routed(report))),
+        ]
         show.as_csv(columns, [_row(report, row, row.keys) for row in report.rows])
     else:
         _table(report)
@@ -116,23 +126,27 @@ def values(report: Report) -> dict[str, Any]:
     """The report as JSON has it; money stays `Decimal`."""
     found: dict[str, Any] = {
         'rows': [_row(report, row, row.keys) for row in report.rows],
-        'total': _figures(report.total),
+        'total': _figures(report, report.total),
         'lost': report.lost,
     }
     if report.endpoint_class != 'real':
         found['endpoint_class'] = report.endpoint_class
     if report.local_total is not None:
-        found['local_total'] = _figures(report.local_total)
+        found['local_total'] = _figures(report, report.local_total)
     return found
 
 
 def _row(report: Report, sums: Sums, keys: Mapping[str, str | None]) -> dict[str, Any]:
-    return {**{key: keys.get(key) for key in _names(report)}, **_figures(sums)}
+    return {**{key: keys.get(key) for key in _names(report)}, **_figures(report, sums)}
 
 
-def _figures(sums: Sums) -> dict[str, Any]:
-    found = {name: getattr(sums, name) for name in FIGURES}
+def _figures(report: Report, sums: Sums) -> dict[str, Any]:
+    found = {name: getattr(sums, name) for name in _wanted(report)}
     return found if sums.routed is None else found | asdict(sums.routed)
+
+
+def _wanted(report: Report) -> tuple[str, ...]:
+    return (*FIGURES, SAVED) if CONTEXT_POLICY in report.by else FIGURES
 
 
 def _routed(report: Report) -> tuple[str, ...]:
@@ -150,7 +164,7 @@ def _keys(report: Report) -> list[Column]:
 
 def _figure(name: str) -> Column:
     title = _TITLES.get(name, name)
-    return Column(name=name, title=title, kind='money' if name in MONEY else 'count')
+    return Column(name=name, title=title, kind='money' if name in (*MONEY, SAVED) else 'count')
 
 
 def _table(report: Report) -> None:
@@ -162,9 +176,9 @@ def _table(report: Report) -> None:
     shown = {name for name in others if any(getattr(row, name) for row in report.rows)}
     if any(row.list_cost != row.cost for row in report.rows):
         shown.add('list_cost_usd')
-    shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd'}
-    names = (*(name for name in _ORDER if name in shown), *_routed(report))
-    columns = [*_keys(report), *(_figure(name) for name in names)]
+    shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd', SAVED}
+    names = [name for name in (*_ORDER, SAVED) if name in {*_wanted(report)} & shown]
+    columns = [*_keys(report), *(_figure(name) for name in (*names, *_routed(report)))]
     rows = [_row(report, row, row.keys) | _unknown(row) for row in report.rows]
     show.as_table(columns, rows, total=_total(report), notes=_notes(report))
 
@@ -181,7 +195,7 @@ def _total(report: Report) -> dict[str, Any] | None:
     name = 'total' if report.local_total is None else 'total (real)'
     return (
         {**dict.fromkeys(_names(report), ''), report.by[0]: name}
-        | _figures(report.total)
+        | _figures(report, report.total)
         | _unknown(report.total)
     )
 

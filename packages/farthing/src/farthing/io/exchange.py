@@ -94,7 +94,7 @@ class Exchange:
         self._stream: Stream | None = None
         self._chunks: list[bytes] = []
         self._posted = False
-        self._choices = chosen(shape_of(body))
+        self._choices = chosen(shape_of(body), lambda: reader.last_text(body))
         self._prefix = self._accounts[0].meter.fingerprints(reader.blocks(body))
 
     @property
@@ -292,6 +292,8 @@ class Exchange:
             reading=reading,
             ok=ok,
             official=self._endpoint.official,
+            provider=self._endpoint.provider,
+            model=self._model,
         )
         for choice in self._choices:
             decide(self._accounts, choice.about(entry_id, answer))

@@ -5,6 +5,7 @@ answer at once; with any other the report scans the entries. `tag.NAME` is the t
 `cache_cause` is why a call read from its prompt cache what it read: before it is reported, calls
 that have no verdict get one, which scans them and those of the day before. `route` is the route
 that served a call; beside it `policy` and `policy_version` are those of routing alone.
+`context_policy` is who controlled what a call was sent; by it, a report also tells what that saved.
 """
 
 import difflib
@@ -23,6 +24,7 @@ TAG = 'tag.'
 ENDPOINT_CLASS = 'endpoint_class'
 CACHE_CAUSE = 'cache_cause'
 ROUTE = 'route'
+CONTEXT_POLICY = 'context_policy'
 
 _DIMENSIONS = dict(DIMENSIONS)
 # Dimensions that a correction changes: a row belongs to where its entry stands by now.
@@ -48,6 +50,7 @@ NAMES = (
     *_HANGING,
     CACHE_CAUSE,
     ROUTE,
+    CONTEXT_POLICY,
 )
 
 
@@ -90,6 +93,8 @@ def key(name: str, *, lever: str | None = None) -> Key:
             '(SELECT d.chosen FROM decision d '  # noqa: S608 - our own text
             f"WHERE d.id = '{EXPLAINED}' || coalesce(e.corrects, e.id))"
         )
+    elif name == CONTEXT_POLICY:
+        sql = context_decision('policy')
     elif name == 'id':
         sql = 'coalesce(e.corrects, e.id)'
     elif name in _NOT_COPIED:
@@ -161,6 +166,14 @@ def _utc(name: str, time: datetime | None) -> datetime | None:
     if not isinstance(time, datetime) or time.utcoffset() is None:
         raise InputError(f'`{name}` is {time!r}: expected an aware datetime')
     return time.astimezone(UTC)
+
+
+def context_decision(column: str) -> str:
+    """What context control decided about a row's entry, in SQL; the last decision counts."""
+    return (
+        f'(SELECT d.{column} FROM decision d WHERE d.entry_id = coalesce(e.corrects, e.id) '  # noqa: S608
+        "AND d.lever = 'context' ORDER BY d.rowid DESC LIMIT 1)"
+    )
 
 
 def _in_force(column: str) -> str:

@@ -58,7 +58,7 @@ def _joined(query: Query, groups: dict[tuple[str, Group], Totals], lost: int) ->
     both = len(by_class) > 1
     names = query.by + ((ENDPOINT_CLASS,) if both and ENDPOINT_CLASS not in query.by else ())
     rows = [
-        Row(keys=dict(zip(names, (*group, where), strict=False)), **_sums(totals))
+        Row(keys=dict(zip(names, (*group, where), strict=False)), **_sums(totals, query.by))
         for (where, group), totals in groups.items()
     ]
     rows.sort(key=lambda row: (-row.cost, -row.calls, [v or '' for v in row.keys.values()]))
@@ -66,9 +66,9 @@ def _joined(query: Query, groups: dict[tuple[str, Group], Totals], lost: int) ->
     return Report(
         by=names,
         rows=tuple(rows),
-        total=Sums(**_sums(_added(by_class[only]))),
+        total=Sums(**_sums(_added(by_class[only]), query.by)),
         endpoint_class=only,
-        local_total=Sums(**_sums(_added(by_class[LOCAL]))) if both else None,
+        local_total=Sums(**_sums(_added(by_class[LOCAL]), query.by)) if both else None,
         lost=lost,
     )
 
@@ -77,10 +77,27 @@ def _added(many: list[Totals]) -> Totals:
     return [sum(column) for column in zip(*many, strict=True)] if many else [0] * len(SUMS)
 
 
-def _sums(totals: Totals) -> dict[str, Any]:
+def _saved() -> list[str]:
+    """What context control saved on the calls of which that is known, in SQL, in two parts.
+
+    A correction takes its difference off.
+    """
+    without = keys.context_decision('counterfactual_cost')
+    saved = f'CASE WHEN e.corrects IS NULL THEN {without} ELSE 0 END - e.cost'
+    known = f'{without} IS NOT NULL AND e.cost IS NOT NULL'
+    return [
+        f'sum(CASE WHEN {known} THEN ({saved}) {part} 1000000 ELSE 0 END)' for part in ('/', '%')
+    ] + [f'sum({known})']
+
+
+def _sums(totals: Totals, by: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = dict(zip(SUMS, totals, strict=False))
-    if counts := totals[len(SUMS) :]:
-        values['routed'] = routed.counted(*counts)
+    more = totals[len(SUMS) :]
+    if more and keys.CONTEXT_POLICY in by:
+        high, low, known, *more = more
+        values['saved'] = high * 1_000_000 + low if known else None
+    if more:
+        values['routed'] = routed.counted(*more)
     said = values.pop('reasoning_said')
     if not said and values['calls']:
         values['reasoning_tokens'] = None
@@ -123,6 +140,8 @@ def statement(
     if wanted is None:
         return None, []
     sums = [f'sum({name})' for name in SUMS] if part.summed else list(SUMS.values())
+    if keys.CONTEXT_POLICY in query.by:
+        sums += _saved()
     chosen = ', '.join([_is_here(db), *columns, *sums, *(sum_ for sum_, _ in more)])
     filters = f'WHERE {" AND ".join(wanted)}' if wanted else ''
     groups = ', '.join(str(number) for number in range(1, len(columns) + 2))

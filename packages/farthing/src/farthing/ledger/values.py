@@ -54,6 +54,9 @@ class Sums:
         assumed: Calls whose price rests on an assumed condition.
         estimated: Calls whose counts were estimated.
         routed: How well the calls were routed, where the report has the key `route`.
+        saved: By context control, in 1e-12 USD, its summaries taken off: what its calls would have
+            cost without it, as far as that is known, less what they cost. `None` where the report
+            is not by `context_policy`, or nobody knows.
     """
 
     calls: int = 0
@@ -72,6 +75,12 @@ class Sums:
     assumed: int = 0
     estimated: int = 0
     routed: Routed | None = None
+    saved: int | None = None
+
+    @property
+    def saved_usd(self) -> Decimal | None:
+        """What context control saved in USD, at what its calls would have cost by a model of it."""
+        return None if self.saved is None else usd(self.saved)
 
     @property
     def cost_usd(self) -> Decimal:

@@ -5,9 +5,11 @@ counted as lost, warned about once, and shown in every report.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from farthing.attribution import narrowed
@@ -24,11 +26,28 @@ from farthing.usage import Usage
 from farthing.wire.reading import Part, Reading
 
 if TYPE_CHECKING:
+    from farthing.ledger.values import Report
     from farthing.prices import PriceBook
 
 
 class Books(Protocol):
-    """What a meter needs of a ledger."""
+    """What a meter, and the levers that learn in its ledger, need of it.
+
+    Attributes:
+        folder: Of its spool; what else belongs to the ledger lies beside it.
+    """
+
+    folder: Path
+
+    def report(
+        self,
+        *,
+        by: Sequence[str] | str = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+    ) -> 'Report':
+        """Sums by group; see `farthing.ledger.Ledger.report`."""
 
     def post(self, entry: Entry) -> None:
         """Take one entry."""

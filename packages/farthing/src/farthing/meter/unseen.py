@@ -56,6 +56,8 @@ def _tell(
         reading=reading,
         ok=ok,
         official=False,
+        provider=run.provider or 'unknown',
+        model=run.model,
     )
     follower.posted(
         Posted(
