@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from tests.langchain.context import (
     RECALLED,
@@ -20,6 +21,7 @@ from tests.langchain.context import (
 )
 
 from langchain_farthing import ClearToolResults, PeriodicSummary, Select, ServerCompaction, Window
+from langchain_farthing.conversation import PICTURE_TOKENS, part_of
 
 
 @pytest.fixture
@@ -230,3 +232,18 @@ def test_a_history_that_the_provider_keeps_is_left_to_it(chat, gpt, wire) -> Non
     one.say('One', 'Two', 'Three')
 
     assert {'unreadable_call': 3} == dict(one.driver.failures)
+
+
+def test_arguments_thoughts_and_pictures_are_counted() -> None:
+    call = {'name': 'track', 'args': {'parcel': 'x' * 400}, 'id': 'a'}
+    thought = {'type': 'thinking', 'thinking': 'hm ' * 100, 'signature': 's'}
+    picture = {'type': 'image', 'source': {'type': 'base64', 'data': 'x' * 9_000}}
+    made = part_of(AIMessage([thought, 'So.'], tool_calls=[call]))
+    answered = part_of(ToolMessage('There', tool_call_id='a'))
+
+    assert ('tool_call', ('a',)) == (made.kind, made.call_ids)
+    assert ('tool_result', ('a',)) == (answered.kind, answered.call_ids)
+    assert 'x' * 400 in made.text
+    assert 'hm ' * 100 in made.text
+    seen = part_of(HumanMessage([picture, {'type': 'text', 'text': 'What is it?'}]))
+    assert ('What is it?', PICTURE_TOKENS) == (seen.text, seen.other_tokens)

@@ -4,13 +4,24 @@ import json
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
-from tests.langchain.context import START_S, SUMMARY, Chat, asked, question, summaries, texts
+from tests.langchain.context import (
+    START_S,
+    SUMMARY,
+    Chat,
+    asked,
+    common,
+    question,
+    summaries,
+    texts,
+    track_parcel,
+)
 
 from farthing.cli import main
-from langchain_farthing import PeriodicSummary, Window
+from langchain_farthing import ClearToolResults, PeriodicSummary, Window
 
 SYSTEM = 'You are brief. ' * 700
 
@@ -68,6 +79,20 @@ def test_each_call_says_what_was_decided_and_what_came_of_it(chat, ledger, sim) 
     read = [entry['usage']['cache_read_input_tokens'] > 0 for entry in sim.log()]
     expected = [None, *('hit' if hit else 'miss' for hit in read[1:])]
     assert expected == [one['cache'] for one in made]
+
+
+def test_a_prompt_goes_on_from_the_last_one_unless_it_says_that_it_rewrites(
+    chat, ledger, wire
+) -> None:
+    policies = ClearToolResults(keep=1, at_least=400), Window(keep_turns=1, every=3)
+    one = chat(*policies, tools=[track_parcel])
+
+    one.say(*(f'Track parcel {n}, please' for n in range(9)))
+
+    prompts = [texts(body) for body in wire.bodies]
+    rewritten = [common(a, b) < len(a) for a, b in pairwise(prompts)]
+    assert True in rewritten
+    assert rewritten == [made['rewrite'] for made in decisions(ledger)[1:]]
 
 
 def test_a_report_by_policy_nets_savings_and_summaries(chat, ledger, run, claude) -> None:

@@ -204,6 +204,22 @@ def test_a_summary_takes_the_place_of_old_turns_and_its_cost_is_booked(
     assert {'one'} == {entry.attribution.session for entry in made}
 
 
+def test_a_summary_is_made_where_nobody_says_that_the_answer_has_come(
+    memory, installed, anthropic
+) -> None:
+    # An engine that looks before it adds the question, so that the request is not recognised.
+    haiku = anthropic('claude-haiku-4-5')
+    one = memory(PeriodicSummary(every=1, keep_turns=1, summary_tokens=60, model=haiku))
+
+    for n in range(6):
+        shown = one.get()
+        one.driver.flush()
+        one.put_messages(turn(n))
+
+    assert shown[1].content.startswith(SUMMARY)
+    assert not one.driver.failures
+
+
 async def test_an_agent_with_a_memory_sends_valid_prompts_and_books_its_decisions(
     memory, installed, anthropic, wire, ledger
 ) -> None:

@@ -131,10 +131,11 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
 
     def _sent(self, messages: Sequence[BaseMessage], prepared: Prepared) -> list[BaseMessage]:
         found = sent(messages, prepared)
-        if tap.installed and messages and messages[-1].type != 'ai':
-            self.driver.offer(prepared, last_request(found), lambda: self._make(prepared))
-        else:
-            self._make(prepared)  # nobody will say when the answer has come
+        text = last_request(found)
+        if tap.installed and text:
+            self.driver.offer(prepared, text, lambda: self._make(prepared))
+        if prepared.overdue or not (tap.installed and text):
+            self._make(prepared)  # nobody says when the answer has come
         return found
 
     def _make(self, prepared: Prepared) -> None:

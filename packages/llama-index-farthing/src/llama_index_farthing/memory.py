@@ -167,10 +167,11 @@ class MemorySummarizer(BaseMemory):
 
     def _sent(self, messages: Sequence[ChatMessage], prepared: Prepared) -> list[ChatMessage]:
         found = sent(messages, prepared)
-        if tap.installed and (text := last_text(found)):
+        text = last_text(found)
+        if tap.installed and text:
             self._driver.offer(prepared, text, lambda: self._make(prepared))
-        else:
-            self._make(prepared)  # nobody will say when the answer has come
+        if prepared.overdue or not (tap.installed and text):
+            self._make(prepared)  # nobody says when the answer has come
         return found
 
     def _make(self, prepared: Prepared) -> None:

@@ -71,6 +71,9 @@ class PeriodicSummary:
         due = state.cut > covered or is_due(
             self.every, history, state, setting, request.stop, request
         )
+        replaced = history.tokens(request.start, request.stop)
+        replaced += state.summary.tokens if state.summary else 0
+        due = due and replaced >= self.summary_tokens // 2  # else there is nothing to sum up
         return Step(state=replace(state, asked=request) if due else state)
 
     def _request(self, history: History, state: State, setting: Setting, stop: int) -> Request:

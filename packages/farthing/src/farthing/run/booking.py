@@ -128,10 +128,10 @@ class Booking:
             if usage is not None and prepared.view.tokens:
                 without, saved = self._measured(prepared, usage, answer)
                 self._learn(prepared, counter, usage, saved)
+            if answer.ok and then is not None:
+                then()
         except Exception as error:  # noqa: BLE001 - the answer is the user's; it is counted
             self._failures.count('measuring', error)
-        if answer.ok and then is not None:
-            then()
         return self._decision(prepared, entry_id, answer, usage, without, saved)
 
     def summarised(self, wanted: Wanted, entry_id: str, answer: Answer) -> Decision:

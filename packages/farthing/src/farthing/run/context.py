@@ -197,13 +197,14 @@ class ContextDriver:
             remaining_calls=self._remaining.expected(talk.who.task, history.calls(), now),
         )
         stored, old, planned = self._planned(policy, history, name, setting)
-        view = planned.view
+        view, asked = planned.view, planned.state.asked
         before = history.tokens(0, old.seen) if old.seen <= len(counted) else 0
         return Prepared(
             view=view,
             summary=_text(view, stored),
             retrieved=recalled(talk.parts, view.retrieved),
             wanted=self._wanted(talk, name, history, planned.state, old, stored),
+            overdue=asked is not None and asked == old.asked,
             plan=planned,
             warm_tokens=None if setting.is_cold(old) else history.fixed_tokens + before,
             full_tokens=history.fixed_tokens + history.sums[-1],

@@ -82,6 +82,7 @@ class Prepared:
         summary: The text that stands in the summary's place; `None` without one.
         retrieved: The text that is repeated after all others; `None` without one.
         wanted: The summary to be made once the call is answered.
+        overdue: Whether an earlier call wanted it, and nobody has begun it.
         plan: What was planned; `None` where the call goes out whole because something failed.
         full_tokens: Of the whole history.
         warm_tokens: Of what the last call would have sent of it; `None` once its cache is cold.
@@ -95,6 +96,7 @@ class Prepared:
     summary: str | None = None
     retrieved: str | None = None
     wanted: Wanted | None = None
+    overdue: bool = False
     plan: Plan | None = None
     full_tokens: int = 0
     warm_tokens: int | None = None
