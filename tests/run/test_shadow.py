@@ -175,6 +175,18 @@ def test_a_judge_is_asked_about_each_answer_and_paid_from_the_budget(
     assert made.shadow.spent == sum(one['cost'] for one in decisions()[1:])
 
 
+def test_a_shadow_call_that_is_never_sent_costs_nothing(driver, models) -> None:
+    def refuses(route: str) -> Draft:
+        raise NotImplementedError('no tools')
+
+    models.replay = refuses
+    made = driver(always(1))
+    served(made, models)
+    made.wait()
+
+    assert (0, {'failed': 1}) == (made.shadow.spent, made.shadow.counts)
+
+
 def test_a_route_without_a_price_ends_the_experiment(ledger, models, monkeypatch) -> None:
     monkeypatch.setitem(models.names, 'light', 'claude-haiku-99')
     made = dispatcher(
