@@ -11,7 +11,7 @@ from farthing.money import usd
 from farthing.routing import Draft, Rules
 from farthing.routing.evidence import Bar, Evidence
 from farthing.run import routing
-from farthing.run.grading import Graded, Judge, exact_match, json_equal
+from farthing.run.grading import Graded, JudgeModel, exact_match, json_equal
 from farthing.run.routing import dispatcher
 
 LIGHT = Rules.of([{'route': 'light', 'keywords': ['parcel']}])
@@ -165,7 +165,7 @@ def test_a_judge_is_asked_about_each_answer_and_paid_from_the_budget(
 ) -> None:
     grades = iter(['8', '6/10'])
     models.answers = lambda question: next(grades)
-    made = driver(Judge(model='any'))
+    made = driver(JudgeModel(model='any'))
     served(made, models)
     made.wait()
 
