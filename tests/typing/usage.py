@@ -10,12 +10,12 @@ from langchain_core.runnables import Runnable
 
 import farthing
 import llama_index_farthing
-from farthing.run.grading import Graded
 from langchain_farthing import (
     Cascade,
     ClearToolResults,
     ContextMiddleware,
     ContextOptions,
+    Graded,
     LedgerCallbackHandler,
     LedgerEmbeddings,
     LLMClassifier,

@@ -16,8 +16,10 @@ from langchain_farthing.recording import recording
 if TYPE_CHECKING:
     from farthing.context import ClearToolResults, Select, TrimWhenCold, Window
     from farthing.context.server import ServerCompaction
-    from farthing.routing import Cascade, LLMClassifier, Rule, Rules
+    from farthing.routing import Cascade, Judge, LLMClassifier, Rule, Rules
+    from farthing.routing.evidence import Bar
     from farthing.run.context_policies import ContextOptions, PeriodicSummary
+    from farthing.run.grading import Graded, JudgeModel, exact_match, json_equal
     from farthing.run.policies import Embedding, TaskTable, Trained
     from langchain_farthing.annotator import CacheAnnotator
     from langchain_farthing.batching import BatchRunner, batchable
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from langchain_farthing.router_middleware import RouterMiddleware
 
 __all__ = [
+    'Bar',
     'BatchRunner',
     'CacheAnnotator',
     'CacheAnnotatorMiddleware',
@@ -38,6 +41,9 @@ __all__ = [
     'ContextOptions',
     'Embedding',
     'FarthingChatMessageHistory',
+    'Graded',
+    'Judge',
+    'JudgeModel',
     'LLMClassifier',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
@@ -55,12 +61,15 @@ __all__ = [
     'Window',
     'batchable',
     'cached',
+    'exact_match',
+    'json_equal',
     'recording',
 ]
 
 # Loaded when they are first asked for: a program that records does not wait for them, and the
 # middleware needs `langchain`, which the rest does without.
 _HOMES = {
+    'Bar': 'farthing.routing.evidence',
     'BatchRunner': 'langchain_farthing.batching',
     'CacheAnnotator': 'langchain_farthing.annotator',
     'CacheAnnotatorMiddleware': 'langchain_farthing.middleware',
@@ -70,6 +79,9 @@ _HOMES = {
     'ContextOptions': 'farthing.run.context_policies',
     'Embedding': 'farthing.run.policies',
     'FarthingChatMessageHistory': 'langchain_farthing.memory',
+    'Graded': 'farthing.run.grading',
+    'Judge': 'farthing.routing',
+    'JudgeModel': 'farthing.run.grading',
     'LLMClassifier': 'farthing.routing',
     'MemorySummarizer': 'langchain_farthing.memory',
     'PeriodicSummary': 'farthing.run.context_policies',
@@ -85,6 +97,8 @@ _HOMES = {
     'Window': 'farthing.context',
     'batchable': 'langchain_farthing.batching',
     'cached': 'langchain_farthing.caching',
+    'exact_match': 'farthing.run.grading',
+    'json_equal': 'farthing.run.grading',
 }
 
 
