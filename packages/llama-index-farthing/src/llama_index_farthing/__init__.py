@@ -5,10 +5,52 @@
         index.as_query_engine().query(question)
 
 Or wrap code in `recording()`. LlamaIndex's events say who called; the HTTP tap says how much.
-`cached(llm)` has a model's prompts cached where that pays.
+`cached(llm)` has a model's prompts cached where that pays; `RouterLLM` sends each call to the
+cheapest of several LLMs that is good enough.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from llama_index_farthing.caching import cached
 from llama_index_farthing.switch import Installed, install, recording, uninstall
 
-__all__ = ['Installed', 'cached', 'install', 'recording', 'uninstall']
+if TYPE_CHECKING:
+    from farthing.routing import Cascade, LLMClassifier, Rule, Rules
+    from farthing.run.policies import Embedding, TaskTable, Trained
+    from llama_index_farthing.router import RouterLLM
+
+__all__ = [
+    'Cascade',
+    'Embedding',
+    'Installed',
+    'LLMClassifier',
+    'RouterLLM',
+    'Rule',
+    'Rules',
+    'TaskTable',
+    'Trained',
+    'cached',
+    'install',
+    'recording',
+    'uninstall',
+]
+
+# Loaded when they are first asked for: a program that records does not wait for them.
+_HOMES = {
+    'Cascade': 'farthing.routing',
+    'Embedding': 'farthing.run.policies',
+    'LLMClassifier': 'farthing.routing',
+    'RouterLLM': 'llama_index_farthing.router',
+    'Rule': 'farthing.routing',
+    'Rules': 'farthing.routing',
+    'TaskTable': 'farthing.run.policies',
+    'Trained': 'farthing.run.policies',
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
