@@ -162,13 +162,6 @@ def fails(request, sim) -> bool:
     return bool(request.param)
 
 
-@pytest.fixture(params=['alone', 'installed'])
-def recorded(request):
-    """With and without `install`: a router records its calls by itself."""
-    if request.param == 'installed':
-        request.getfixturevalue('installed')
-
-
 @pytest.fixture
 def make(sim, ledger, anthropic, openai, responses):
     llms = {'anthropic': anthropic, 'openai': openai, 'responses': responses}
@@ -229,7 +222,7 @@ def check(decisions, posted, leg, billed):
 
 
 @pytest.mark.parametrize('way', [*PLAIN, *COMPLETIONS, *PREDICTIONS])
-async def test_answers_in_every_way(way, make, leg, recorded, check, fails) -> None:
+async def test_answers_in_every_way(way, make, leg, check, fails) -> None:
     with farthing.attributed(tenant='acme', task='support'):
         answer = await way(make(leg))
 
@@ -241,7 +234,7 @@ async def test_answers_in_every_way(way, make, leg, recorded, check, fails) -> N
 
 
 @pytest.mark.parametrize('way', WITH_TOOLS)
-async def test_tools_in_every_way(way, make, leg, recorded, check, fails) -> None:
+async def test_tools_in_every_way(way, make, leg, installed, check, fails) -> None:
     llm = make(leg)
     with farthing.attributed(tenant='acme', task='support'):
         answer = await way(llm)
@@ -252,9 +245,49 @@ async def test_tools_in_every_way(way, make, leg, recorded, check, fails) -> Non
 
 
 @pytest.mark.parametrize('way', STRUCTURED)
-async def test_structured_output_in_every_way(way, make, leg, recorded, check, fails) -> None:
+async def test_structured_output_in_every_way(way, make, leg, installed, check, fails) -> None:
     with farthing.attributed(tenant='acme', task='support'):
         answer = await way(make(leg))
 
     assert {'city', 'days'} == {*answer.model_dump()}
     check(fails=fails)
+
+
+@pytest.mark.parametrize('way', [stream_chat, atools, astream_structured])
+async def test_a_router_records_its_calls_by_itself(way, make, leg, posted) -> None:
+    await way(make(leg))
+
+    (entry,) = posted()
+    assert (NAMES[leg][0], 'ok', 'reported') == (
+        entry.model_requested, entry.status, entry.usage_source
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize('agent', [FunctionAgent, ReActAgent])
+@pytest.mark.parametrize('streaming', [True, False])
+async def test_agents(agent, streaming, make, leg, installed, posted, billed, sim, fails) -> None:
+    given = {'tools': TOOLS, 'llm': make(leg), 'system_prompt': 'Be kind.', 'streaming': streaming}
+    if agent is ReActAgent:
+        sim.reply('Thought: I can answer.\nAnswer: It is on its way.')
+    with farthing.attributed(tenant='acme', task='agent'):
+        answer = await agent(**given).run(ASKED)
+
+    light, standard = NAMES[leg]
+    paid = [one for one in posted() if one.status == 'ok']
+    assert str(answer)
+    assert {standard if fails else light} == {one.model_requested for one in paid}
+    assert (1 if agent is ReActAgent else 2) == len(paid)
+    assert billed() == [(one.usage.input_tokens, one.usage.output_tokens) for one in paid]
+    assert {('acme', 'agent')} == {(e.attribution.tenant, e.attribution.task) for e in paid}
+
+
+@pytest.mark.parametrize('asynchronous', [False, True])
+async def test_tools_are_called(asynchronous, make, leg, installed, posted) -> None:
+    llm = make(leg)
+    if asynchronous:
+        answer = await llm.apredict_and_call(TOOLS, user_msg=ASKED)
+    else:
+        answer = llm.predict_and_call(TOOLS, user_msg=ASKED)
+
+    assert 'is on its way' in answer.response
+    assert 1 == len(posted())
