@@ -26,6 +26,7 @@ TABLES = (
     'context',
     'deciding',
     'routing',
+    'routing_sessions',
 )
 MISSED = 1
 

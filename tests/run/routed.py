@@ -19,10 +19,11 @@ MODELS = {'light': 'claude-haiku-4-5', 'standard': 'claude-sonnet-4-6', 'heavy':
 _numbers = itertools.count(1)
 
 
-def router(*policies: Any, **changes: Any) -> Router:
+def router(*policies: Any, **models: str) -> Router:
+    """The three routes; `models` replace those of MODELS."""
     routes = {
-        name: Route(name=name, provider='anthropic', model=model, **changes)
-        for name, model in MODELS.items()
+        name: Route(name=name, provider='anthropic', model=model)
+        for name, model in (MODELS | models).items()
     }
     return Router(routes=routes, policies=policies, default='standard', book=PriceBook.load())
 
@@ -39,12 +40,14 @@ class Models:
     ledger: Any
     text: str = 'Where is my parcel?'
     answers: Callable[[Question], str] = lambda question: 'light'
+    names: dict[str, str] = field(default_factory=lambda: dict(MODELS))
     called: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
     asked: int = 0
 
-    def serve(self, route: str, who: Attribution | None = None) -> Any:
+    def serve(self, route: str) -> Any:
         self.called.append(route)
-        return self.send(MODELS[route], self.text)
+        return self.send(self.names[route], self.text)
 
     def draft(self, route: str) -> Draft:
         answer = self.serve(route)
@@ -58,6 +61,9 @@ class Models:
         self.send('claude-haiku-4-5', question.prompt)
         return self.answers(question)
 
+    def judge(self, question: Question) -> str:
+        return self.answer(question)
+
     def send(self, model: str, text: str) -> Any:
         run = opened(
             Run(
@@ -70,6 +76,7 @@ class Models:
                 tapped=tap.sees('anthropic'),
             )
         )
+        self.runs.append(run.id)
         try:
             return self.client.messages.create(
                 model=model, max_tokens=60, messages=[{'role': 'user', 'content': text}]
@@ -92,6 +99,9 @@ class AsyncModels:
 
     def replay(self, route: str) -> Draft:
         return self.models.draft(route)
+
+    def judge(self, question: Question) -> str:
+        return self.models.answer(question)
 
     async def answer(self, question: Question) -> str:
         return self.models.answer(question)

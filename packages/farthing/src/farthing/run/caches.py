@@ -8,15 +8,6 @@ from farthing.routing import Route
 from farthing.routing.routes import CacheWrites
 from farthing.usage import Usage
 
-LIFETIMES_S: Mapping[CacheWrites, float] = {
-    'none': 0.0,
-    'free': 300.0,
-    '5m': 300.0,
-    '30m': 1_800.0,
-    '1h': 3_600.0,
-}
-"""How long a prefix is kept after its last use, at least."""
-
 
 def cached(route: Route, usage: Usage) -> int:
     """Input tokens that the model's prompt cache holds after a call; 0 where it has none."""

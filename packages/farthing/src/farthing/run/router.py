@@ -34,10 +34,11 @@ from farthing.routing import Attempt as Drafting
 from farthing.routing import Decision, Draft, Query, Question, Router
 from farthing.run.caches import taught
 from farthing.run.calls import AsyncCalls, Calls, Replay, Request
+from farthing.run.conversation import Answered
 from farthing.run.conversations import Conversations
 from farthing.run.failing import may_fall_back
 from farthing.run.grading import outcome
-from farthing.run.order import Mode, Promoted, compared, serves, tried
+from farthing.run.order import Mode, compared, serves, tried
 from farthing.run.questions import Questions
 from farthing.run.routing_record import record
 from farthing.run.serving import Attempt, Serving
@@ -51,6 +52,30 @@ class Replays(Protocol):
 
     def offer(self, replay: Replay) -> None:
         """Take a call into the sample, or leave it."""
+
+    def wait(self) -> None:
+        """Wait until none is left."""
+
+
+class Proves(Protocol):
+    """Knows what evidence says of routes; see `farthing.run.proof.Proof`."""
+
+    def promoted(self, task: str | None, route: str) -> bool:
+        """Whether the route may stand for the default on this task."""
+
+    def refresh(self) -> None:
+        """Take in what was graded until now."""
+
+
+class Unproved:
+    """No evidence: nothing is promoted."""
+
+    def promoted(self, task: str | None, route: str) -> bool:  # noqa: ARG002 - as `Proves`
+        """See `Proves`."""
+        return False
+
+    def refresh(self) -> None:
+        """See `Proves`."""
 
 
 class Served:
@@ -94,7 +119,7 @@ class Dispatcher:
             the default route, then stronger ones than that.
         ask_within_s: How long a policy's question may take.
         shadow: Replays a sample of calls on the other route; `None` replays none.
-        promoted: What evidence says; without it, nothing is promoted.
+        proof: What evidence says; without it, nothing is promoted.
         now: Tells the time.
 
     Attributes:
@@ -113,7 +138,7 @@ class Dispatcher:
         fallback: bool | Sequence[str] = True,
         ask_within_s: float = 5.0,
         shadow: Replays | None = None,
-        promoted: Promoted | None = None,
+        proof: Proves | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         if mode not in {'shadow', 'active'}:
@@ -129,8 +154,8 @@ class Dispatcher:
         self.troubles: Counter[str] = Counter()
         self._fallback = fallback
         self._questions = Questions(ask_within_s)
-        self._shadow = shadow
-        self._promoted = promoted or _never
+        self.shadow = shadow
+        self.proof = proof or Unproved()
         self._now = now
         self._conversations = Conversations()
         self._warned: set[str] = set()
@@ -163,6 +188,12 @@ class Dispatcher:
         now = datetime.now(UTC)
         self.meter.ledger.post_outcome(outcome(str(run_id), score, source=source, time=now))
 
+    def wait(self) -> None:
+        """Wait until all of the sample is replayed and graded, and take in what that proves."""
+        if self.shadow is not None:
+            self.shadow.wait()
+        self.proof.refresh()
+
     # The flow of a call.
 
     def _served(self, serving: Serving) -> Flow[_Ask, Any, tuple[Attempt, Any]]:
@@ -170,7 +201,7 @@ class Dispatcher:
         started_ns = time.perf_counter_ns()
         decision = yield from self._decided(serving)
         route = serves(
-            decision, serving.query, self.router, mode=self.mode, promoted=self._promoted
+            decision, serving.query, self.router, mode=self.mode, promoted=self.proof.promoted
         )
         unproven = self.mode == 'active' and self._unproven(decision, serving)
         routing_us = (time.perf_counter_ns() - started_ns) // 1_000
@@ -227,7 +258,7 @@ class Dispatcher:
         """Whether another route than the default was chosen, and no evidence is there for it."""
         if decision.route == self.router.default or decision.policy == 'forced':
             return False
-        if self._promoted(serving.query.task, decision.route):
+        if self.proof.promoted(serving.query.task, decision.route):
             return False
         self._warn(
             'unproven',
@@ -243,7 +274,9 @@ class Dispatcher:
         at = datetime.fromtimestamp(at_s, UTC)
         provider = self.router.routes[self.router.default].provider
         try:
-            session = self._conversations.session(request, provider=provider, at_s=at_s)
+            session = self._conversations.session(
+                request, [*self.router.routes], provider=provider, at_s=at_s
+            )
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
             self._trouble('session', error)
             session = None
@@ -289,26 +322,31 @@ class Dispatcher:
         routes = taught(self.router.routes, attempt.route, reading.usage)
         if routes is not self.router.routes:
             self.router = replace(self.router, routes=routes)
+        request, query, decision = serving.request, serving.query, serving.decision
         self._conversations.learn(
-            serving.query,
-            serving.request,
-            after=thread,
-            chars=_chars(draft),
-            route=routes[attempt.route],
-            usage=reading.usage,
-            at_s=serving.at.timestamp(),
+            request,
+            Answered(
+                route=routes[attempt.route],
+                wanted=(decision and decision.wanted) or attempt.route,
+                usage=reading.usage,
+                chars=request.chars + _chars(draft),
+                at_s=serving.at.timestamp(),
+                goes_on=request.pending,
+                compacted=query.session is not None and query.session.free == 'compacted',
+            ),
+            thread=thread,
         )
 
     def _replayed(self, serving: Serving, attempt: Attempt, calls: Any, draft: Draft) -> None:
         """Offer a call for replay on the other route of its pair."""
         decision = serving.decision
-        if self._shadow is None or decision is None or attempt.last is None:
+        if self.shadow is None or decision is None or attempt.last is None:
             return
         if decision.policy == 'forced' or serving.failed:
             return
         other = compared(attempt.route, decision, self.router)
         if other is not None:
-            self._shadow.offer(
+            self.shadow.offer(
                 Replay(
                     request=serving.request,
                     served=attempt.route,
@@ -344,7 +382,7 @@ class Dispatcher:
     def _attempted(self, serving: Serving, ask: Drafting | Attempt) -> Attempt:
         if isinstance(ask, Attempt):
             return ask
-        if self.mode == 'shadow' and not self._promoted(serving.query.task, ask.route):
+        if self.mode == 'shadow' and not self.proof.promoted(serving.query.task, ask.route):
             serving.undrafted = ask.route
             raise RoutingError('no draft is made in shadow mode')
         serving.drafts.append(Attempt(serving, ask.route, 'draft'))
@@ -358,10 +396,6 @@ class Dispatcher:
         if kind not in self._warned:
             self._warned.add(kind)
             _log.warning('farthing: %s', text)
-
-
-def _never(task: str | None, route: str) -> bool:  # noqa: ARG001 - the signature of evidence
-    return False
 
 
 def _chars(draft: Draft) -> int:

@@ -79,7 +79,7 @@ def dispatcher(
         fallback=fallback,
         ask_within_s=ask_within_s,
         shadow=shadow,
-        promoted=proof.promoted,
+        proof=proof,
     )
 
 
