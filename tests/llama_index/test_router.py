@@ -5,13 +5,20 @@ route fails, the default one answers in the same way.
 """
 
 import sqlite3
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
-from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
+from llama_index.core.base.llms.types import (
+    CacheControl,
+    CachePoint,
+    ChatMessage,
+    ImageBlock,
+    TextBlock,
+)
 from llama_index.core.llms import MockLLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
@@ -21,10 +28,12 @@ from pydantic import BaseModel
 import farthing
 from farthing.errors import RoutingError
 from farthing.io.tap import tap
-from llama_index_farthing import LLMClassifier, RouterLLM, Rules, cached
+from farthing.run.grading import exact_match
+from llama_index_farthing import Cascade, LLMClassifier, RouterLLM, Rules, Trained, cached
 
 # LlamaIndex's own: its agents look at every attribute, its Anthropic asks in an older form.
 pytestmark = [
+    pytest.mark.filterwarnings('ignore:is_running called from within a step:DeprecationWarning'),
     pytest.mark.filterwarnings('ignore::pydantic.warnings.PydanticDeprecationWarning'),
     pytest.mark.filterwarnings('ignore:The .output_format. parameter:DeprecationWarning'),
 ]
@@ -39,6 +48,16 @@ NAMES = {
 }
 
 
+class Naming(MockLLM):
+    """Answers with the name of a route."""
+
+    def complete(self, prompt, **options):
+        return super().complete('light')
+
+    async def acomplete(self, prompt, **options):
+        return await super().acomplete('light')
+
+
 class Place(BaseModel):
     """Where a parcel is."""
 
@@ -51,6 +70,9 @@ def track(parcel: int) -> str:
     return f'parcel {parcel} is on its way'
 
 
+PIXEL = b64decode(
+    'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+)
 TOOLS = [FunctionTool.from_defaults(track)]
 PROMPT = PromptTemplate(ASKED + ' {more}')
 
@@ -265,10 +287,8 @@ async def test_a_router_records_its_calls_by_itself(way, make, leg, posted) -> N
 
 @pytest.mark.parametrize('agent', [FunctionAgent, ReActAgent])
 @pytest.mark.parametrize('streaming', [True, False])
-async def test_agents(agent, streaming, make, leg, installed, posted, billed, sim, fails) -> None:
+async def test_agents(agent, streaming, make, leg, installed, posted, billed, fails) -> None:
     given = {'tools': TOOLS, 'llm': make(leg), 'system_prompt': 'Be kind.', 'streaming': streaming}
-    if agent is ReActAgent:
-        sim.reply('Thought: I can answer.\nAnswer: It is on its way.')
     with farthing.attributed(tenant='acme', task='agent'):
         answer = await agent(**given).run(ASKED)
 
@@ -291,3 +311,249 @@ async def test_tools_are_called(asynchronous, make, leg, installed, posted) -> N
 
     assert 'is on its way' in answer.response
     assert 1 == len(posted())
+
+
+# What fails in the way of a call: the default route answers, and the ledger says why.
+
+CHOICES = {'light': 'simple requests', 'standard': 'all others'}
+
+
+@pytest.mark.parametrize(
+    ('fault', 'kind'),
+    [
+        ({'delay_s': 3}, 'TimeoutError'),
+        ({'status': 429}, 'RateLimitError'),
+        ({}, 'RoutingError'),  # prose is the name of no route
+    ],
+)
+@pytest.mark.parametrize('way', [chat, astream_chat, structured])
+async def test_a_classifier_that_fails_means_the_default_route(
+    way, fault, kind, make, anthropic, sim, decisions
+) -> None:
+    sim.fault(**fault)
+    asks = LLMClassifier(model=anthropic('claude-haiku-4-5', max_retries=0), choices=CHOICES)
+    assert await way(make(policy=asks, ask_within_s=0.5 if 'delay_s' in fault else 30))
+
+    answers = [one for one in decisions() if one['purpose'] == 'user']
+    ((model, chosen, failed),) = [
+        (one['model'], one['chosen'], one['facts']['failed']) for one in answers
+    ]
+    assert ('claude-sonnet-4-6', 'standard', f'llm_classifier: {kind}') == (model, chosen, failed)
+
+
+@pytest.mark.parametrize('way', [chat, achat, stream_chat, astream_chat, tools, structured])
+@pytest.mark.parametrize('status', [429, 500])
+async def test_a_route_that_fails_is_followed_by_the_default(
+    way, status, make, leg, sim, decisions
+) -> None:
+    sim.fault(status=status)
+    assert await way(make(leg))
+
+    light, standard = NAMES[leg]
+    failed, served = decisions()
+    assert (light, 'error', 'failed') == (
+        failed['model'], failed['status'], failed['facts']['attempt']
+    )  # fmt: skip
+    assert (standard, 'ok', 'standard') == (
+        served['model'], served['status'], served['facts']['served']
+    )  # fmt: skip
+    assert ['light'] == [*served['facts']['fallback_of']]
+
+
+@pytest.mark.parametrize('way', [stream_chat, astream_chat, stream_complete, stream_tools])
+async def test_a_stream_that_breaks_after_its_first_piece_is_an_error(
+    way, make, leg, sim, decisions
+) -> None:
+    sim.fault(drop_after_events=8)
+    with pytest.raises(Exception, match=r'peer closed|incomplete|connection'):
+        await way(make(leg))
+
+    (one,) = decisions()
+    assert (NAMES[leg][0], 'error', 'light') == (one['model'], one['status'], one['chosen'])
+    assert 'failed' == one['facts']['attempt']
+
+
+def test_a_damaged_artefact_means_the_default_route(make, tmp_path, decisions) -> None:
+    (tmp_path / 'router.json').write_text('{"format": ')
+    make(policy=Trained.load(tmp_path / 'router.json')).chat(SAID)
+
+    (one,) = decisions()
+    assert ('claude-sonnet-4-6', 'default', 'trained: ArtefactError') == (
+        one['model'], one['policy'], one['facts']['failed']
+    )  # fmt: skip
+
+
+def test_a_request_that_is_wrong_is_not_sent_to_another_route(make, leg, sim, decisions) -> None:
+    sim.fault(status=400)
+    with pytest.raises(Exception, match='400'):
+        make(leg).chat(SAID)
+
+    assert [NAMES[leg][0]] == [one['model'] for one in decisions()]
+
+
+def test_retries_of_the_sdk_are_entries_of_the_one_call(make, anthropic, sim, decisions) -> None:
+    sim.fault(status=529)
+    routes = {'light': anthropic('claude-haiku-4-5', max_retries=1), 'standard': anthropic()}
+    make(routes=routes).chat(SAID)
+
+    assert [('claude-haiku-4-5', 'error', 'light'), ('claude-haiku-4-5', 'ok', 'light')] == [
+        (one['model'], one['status'], one['chosen']) for one in decisions()
+    ]
+
+
+# What a router adds to an LLM.
+
+
+def test_the_default_serves_in_shadow_mode_and_the_wish_is_written_down(make, decisions) -> None:
+    make(mode='shadow').chat(SAID)
+
+    (one,) = decisions()
+    assert ('claude-sonnet-4-6', 'light', 'standard') == (
+        one['model'], one['chosen'], one['facts']['served']
+    )  # fmt: skip
+
+
+async def test_a_classifier_routes_and_is_billed_as_routing(make, anthropic, decisions) -> None:
+    choices = {'light': 'parcels', 'standard': 'orders'}
+    asks = LLMClassifier(model=Naming(), choices=choices)
+    llm = make(policy=asks)
+    llm.chat(SAID)
+    await llm.achat(SAID)
+
+    found = decisions()
+    assert ['routing', 'user', 'routing', 'user'] == [one['purpose'] for one in found]
+    assert ['claude-haiku-4-5'] * 2 == [one['model'] for one in found if one['purpose'] == 'user']
+
+
+@pytest.mark.parametrize('way', [*PLAIN, *COMPLETIONS, *WITH_TOOLS, structured, stream_structured])
+async def test_a_draft_that_is_accepted_is_the_answer(way, make, decisions) -> None:
+    accepts = Cascade(weak='light', strong='standard', checks=(lambda *_: None,), version='1')
+    answer = await way(make(policy=accepts))
+
+    assert answer
+    (one,) = decisions()
+    assert ('claude-haiku-4-5', 'cascade') == (one['model'], one['policy'])
+
+
+async def test_a_held_back_draft_is_one_piece_of_a_stream(make) -> None:
+    accepts = Cascade(weak='light', strong='standard', checks=(lambda *_: None,), version='1')
+    (piece,) = make(policy=accepts).stream_chat(SAID)
+
+    assert piece.delta == piece.message.content
+    assert piece.delta
+
+
+@pytest.mark.parametrize('way', [chat, astream_chat, structured])
+async def test_a_draft_that_is_refused_is_billed_too(way, make, decisions) -> None:
+    refuses = Cascade(weak='light', strong='standard', checks=(lambda *_: 'no',), version='1')
+    await way(make(policy=refuses))
+
+    assert [('claude-haiku-4-5', 'draft'), ('claude-sonnet-4-6', None)] == [
+        (one['model'], one['facts'].get('attempt')) for one in decisions()
+    ]
+
+
+@pytest.mark.parametrize('named', ['standard', 'claude-sonnet-4-6'])
+async def test_a_route_is_forced_by_an_option_or_a_tag(named, make, decisions) -> None:
+    llm = make(mode='shadow', default='light')
+    llm.chat(SAID, model=named)
+    with instrument_tags({'route': named}):
+        await FunctionAgent(tools=TOOLS, llm=llm).run('Where is it?')
+
+    assert {('claude-sonnet-4-6', 'forced')} == {
+        (one['model'], one['policy']) for one in decisions()
+    }
+    with pytest.raises(RoutingError, match="no route or model of a route is named 'other'"):
+        llm.chat(SAID, model='other')
+
+
+def test_feedback_is_an_outcome_of_the_run(make, ledger, posted, tmp_path) -> None:
+    llm = make()
+    answers = [llm.chat(SAID), list(llm.stream_chat(SAID))[-1], llm.complete(ASKED)]
+    for answer in answers:
+        llm.feedback(answer, 0.5)
+    ledger.flush()
+
+    runs = [one.run_id for one in posted()]
+    assert runs == [one.additional_kwargs['farthing_run_id'] for one in answers]
+    with sqlite3.connect(tmp_path / 'ledger.db') as db:
+        assert 3 == db.execute('SELECT count(*) FROM outcome').fetchone()[0]
+    with pytest.raises(RoutingError, match='does not tell its run'):
+        llm.feedback(MockLLM().chat(SAID), 1)
+
+
+def test_the_metadata_are_what_all_routes_share(make, anthropic, openai) -> None:
+    light, standard = openai('gpt-4o'), anthropic('claude-sonnet-4-6', max_tokens=512)
+    found = make(routes={'light': light, 'standard': standard}).metadata
+    with_mock = make(routes={'light': MockLLM(), 'standard': standard}).metadata
+
+    assert (128_000, 512, True, 'claude-sonnet-4-6') == (
+        found.context_window, found.num_output, found.is_function_calling_model, found.model_name
+    )  # fmt: skip
+    assert not with_mock.is_function_calling_model
+
+
+def test_tools_go_to_a_route_that_takes_them(make, anthropic, decisions) -> None:
+    llm = make(routes={'light': MockLLM(), 'standard': anthropic()})
+    llm.chat_with_tools(TOOLS, user_msg=ASKED)
+
+    (one,) = decisions()
+    assert ('claude-sonnet-4-6', 'light') == (one['model'], next(iter(one['facts']['refused'])))
+
+
+def test_images_go_to_a_route_that_sees(make, decisions) -> None:
+    image = ImageBlock(image=PIXEL, image_mimetype='image/png')
+    said = [ChatMessage(role='user', blocks=[TextBlock(text='My parcel?'), image])]
+    make(facts={'light': {'abilities': frozenset({'tools'})}}).chat(said)
+    make().chat(said)
+
+    assert ['claude-sonnet-4-6', 'claude-haiku-4-5'] == [one['model'] for one in decisions()]
+
+
+@pytest.mark.parametrize('first', ['anthropic', 'openai', 'responses'])
+@pytest.mark.parametrize('second', ['anthropic', 'openai', 'responses'])
+def test_a_conversation_goes_on_with_another_providers_model(first, second, request, make) -> None:
+    llms = {name: request.getfixturevalue(name)() for name in (first, second)}
+    if first == second:
+        pytest.skip('the same provider')
+    llm = make(routes=llms, default=first, policy=())
+    said = [*SAID[:1], ChatMessage(role='user', blocks=[TextBlock(text=ASKED), CachePoint(
+        cache_control=CacheControl(type='ephemeral'))])]  # fmt: skip
+    answer = llm.chat_with_tools(TOOLS, chat_history=said)
+    (call,) = llm.get_tool_calls_from_response(answer)
+    own = {'tool_call_id': call.tool_id}
+    told = ChatMessage(role='tool', content='on its way', additional_kwargs=own)
+    over = [*said, answer.message, told]
+    before = [one.model_dump() for one in over]
+
+    assert llm.chat_with_tools(TOOLS, chat_history=over, model=second).message.content
+    assert before == [one.model_dump() for one in over]
+
+
+async def test_routes_may_be_cached(make, anthropic, ledger, sim, decisions) -> None:
+    routes = {
+        name: cached(anthropic(model), ledger=ledger)
+        for name, model in zip(('light', 'standard'), NAMES['anthropic'], strict=True)
+    }
+    answer = await FunctionAgent(tools=TOOLS, llm=make(routes=routes)).run(ASKED)
+
+    assert str(answer)
+    assert [('claude-haiku-4-5', 'light')] * 2 == [
+        (one['model'], one['chosen']) for one in decisions()
+    ]
+
+
+def test_a_sample_is_replayed_and_graded_in_shadow_mode(make, ledger, posted) -> None:
+    llm = make(mode='shadow', grader=exact_match, shadow_share=1)
+    with farthing.attributed(tenant='acme', task='support'):
+        llm.chat(SAID)
+        list(llm.stream_chat_with_tools(TOOLS, user_msg=ASKED))
+    llm.wait()
+    ledger.flush()
+
+    assert [('support', 'light', 'standard')] * 2 == [
+        (pair.task, pair.weak, pair.strong) for pair in ledger.pairs()
+    ]
+    assert ['claude-haiku-4-5', 'claude-haiku-4-5'] == [
+        one.model_requested for one in posted() if one.attribution.purpose == 'shadow'
+    ]

@@ -138,6 +138,10 @@ class RouterLLM(FunctionCallingLLM):
             raise RoutingError('this answer does not tell its run: give the id of the run')
         self._service.dispatcher.feedback(run_id, score, source=source)
 
+    def wait(self) -> None:
+        """Wait until all of the sample is replayed and graded, and take in what that proves."""
+        self._service.dispatcher.wait()
+
     def chat(self, messages: Sequence[ChatMessage], **options: Any) -> ChatResponse:
         """The answer of the route that serves."""
         answer: ChatResponse = self._service.whole(chat(messages, options))
