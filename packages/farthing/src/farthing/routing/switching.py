@@ -12,6 +12,7 @@ output tokens a turn, and m further turns in a row that want no more than B, it 
 Where only a share of the turns to come wants no more than B, three things change: the old cache
 will be needed, so what it misses is owed, or all of it where it expires before the next turn; what
 B does not see in between it must write at its next turn; and its cache may expire before that.
+This turn is counted as one call, the least that it makes: more of them only favour the switch.
 A switch evicts nothing: what is warm at the other model stays warm until it expires.
 """
 
@@ -24,6 +25,9 @@ from typing import NamedTuple
 from farthing.prices import PriceBook
 from farthing.routing.query import Session
 from farthing.routing.routes import LIFE_S, Rates, Route
+
+USUAL_WEIGHT = 20
+"""What is usual weighs as much as so many turns of the conversation itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +65,23 @@ class Outlook(NamedTuple):
     turns_left: float
 
 
-def outlook(turns: int, alike: int, *, usual_turns: float | None = None) -> Outlook:
-    """What the conversation so far lets expect of the turns to come.
+def outlook(
+    turns: int, alike: int, *, usual_turns: float | None = None, usual_share: float | None = None
+) -> Outlook:
+    """What the conversation so far, and others like it, let expect of the turns to come.
 
     Args:
         turns: Turns before this one.
         alike: Those of them that wanted no more than this one.
         usual_turns: Turns of such a conversation in all, such as the mean of the task; `None` is
             unknown, and then as many are expected as there were.
+        usual_share: The share of turns in such conversations that want no more than this one; it
+            weighs as much as `USUAL_WEIGHT` turns. `None` is unknown: one half, for two turns.
     """
-    again = (alike + 1) / (turns + 2)
+    if usual_share is None:
+        again = (alike + 1) / (turns + 2)
+    else:
+        again = (alike + USUAL_WEIGHT * usual_share) / (turns + USUAL_WEIGHT)
     left = max(turns if usual_turns is None else usual_turns - turns, 1.0)
     return Outlook(again, again * left)
 
@@ -109,13 +120,14 @@ def break_even(
         owed = returns * (left.write - left.read) * (prompt - here.tokens)
     else:  # it is kept alive now or lost
         owed = _chance(1 - again, min(here.fresh, ahead)) * (left.write - left.read) * prompt
-    first = _turn(joined, session, prompt, output, there.tokens) + owed
-    first -= _turn(left, session, prompt, output, here.tokens)
+    first = _turn(joined, prompt, output, there.tokens) + owed
+    first -= _turn(left, prompt, output, here.tokens)
     between = (1 - again) / again * (added + output) if again else inf
     missed = min(float(session.prefix_tokens), between)
-    later = _turn(left, session, prompt, output, session.prefix_tokens)
+    later = _turn(left, prompt, output, session.prefix_tokens)
     later -= returns * (left.write - left.read) * added
-    later -= _turn(joined, session, prompt, output, session.prefix_tokens - missed)
+    later -= _turn(joined, prompt, output, session.prefix_tokens - missed)
+    later += (session.calls - 1) * (left.read - joined.read) * prompt
     use = max(later, 0.0) * _uses(_chance(again, there.fresh), turns)
     worth = _chance(again, there.fresh) * use
     if there.tokens:  # without this turn it may still be warm at the next
@@ -142,10 +154,9 @@ def _warm(session: Session, route: Route) -> _Warm:
     return _Warm(tokens, life, life_s // session.turn_s)
 
 
-def _turn(rates: Rates, session: Session, prompt: int, output: int, warm: float) -> float:
-    """A turn's cost: its first call writes what is not warm, further ones read the prompt."""
-    cost = rates.read * warm + rates.write * (prompt - warm) + rates.output * output
-    return cost + (session.calls - 1) * rates.read * prompt if session.calls > 1 else cost
+def _turn(rates: Rates, prompt: int, output: int, warm: float) -> float:
+    """What a turn of one call costs: it writes what is not warm."""
+    return rates.read * warm + rates.write * (prompt - warm) + rates.output * output
 
 
 def _chance(each: float, turns: float) -> float:
