@@ -158,6 +158,21 @@ async def test_answers_in_every_way(way, models, check, fails) -> None:
     check(witness, fails=fails)
 
 
+@pytest.mark.parametrize('way', [stream, astream, events_v3, aevents_v3])
+@pytest.mark.parametrize('fault', [{'drop_after_events': 0}, {'error_after_events': 0}])
+async def test_a_stream_that_dies_before_its_first_piece_begins_again(
+    way, fault, models, sim, leg, entries
+) -> None:
+    sim.fault(**fault)
+    answer = await called(way, models(), CONFIG)
+
+    assert answer.text
+    failed, answered = entries()
+    assert NAMES[leg] == (failed.model_requested, answered.model_requested)
+    assert failed.status in {'error', 'cancelled'}  # the SDK closes a stream that tells of an error
+    assert 'ok' == answered.status
+
+
 @pytest.mark.parametrize('way', [*PLAIN, *EVENTS])
 async def test_tools_in_every_way(way, models, check, fails) -> None:
     witness = Witness()

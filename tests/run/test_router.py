@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -14,7 +16,8 @@ from farthing.errors import InputError, RoutingError
 from farthing.meter.shared import meter
 from farthing.routing import Cascade, Choice, Draft, LLMClassifier, Query, Rules
 from farthing.routing.cascade import complete
-from farthing.run.router import Dispatcher, Unproved
+from farthing.run.proof import Unproved
+from farthing.run.router import Dispatcher
 
 LIGHT = Rules.of([{'route': 'light', 'keywords': ['parcel']}])
 CHOICES = {'light': 'simple requests', 'standard': 'all others'}
@@ -302,3 +305,41 @@ def test_feedback_is_an_outcome_of_the_run(ledger, tmp_path) -> None:
         assert [('run-1', '0.5', 'user')] == db.execute(
             'SELECT run_id, score, source FROM outcome'
         ).fetchall()
+
+
+def test_a_router_of_rules_needs_no_numpy() -> None:
+    script = (
+        'import sys\n'
+        'import farthing.run.routing\n'
+        'from farthing.routing import Rules\n'
+        'assert "farthing.routing.numeric" not in sys.modules\n'
+    )
+    subprocess.run([sys.executable, '-c', script], check=True)  # noqa: S603 - this test's own script
+
+
+@pytest.mark.parametrize('warm', [False, True])
+def test_the_default_would_have_cached_what_the_served_route_caches(
+    ledger, models, sim, decisions, warm
+) -> None:
+    made = driver(ledger, LIGHT)
+    if warm:
+        sim.fault(usage=used(written=10_000))
+        made.call(request(), models).ended(Draft(text='Yes.'), 'thread')
+    sim.fault(usage=used(read=10_000 if warm else 0, written=2_000))
+    asked = replace(request(thread='thread' if warm else None), chars=100)
+    made.call(asked, models)
+
+    # Sonnet per million: 0.30 read, 3.75 written for 5 minutes, 15 out; it would have the first
+    # answer in its cache as well.
+    read, written = (10_010, 1_990) if warm else (0, 2_000)
+    cost = 300_000 * read + 3_750_000 * written + 15_000_000 * 10
+    assert cost == decisions()[-1]['instead']
+
+
+def used(*, read: int = 0, written: int) -> dict[str, int]:
+    return {
+        'input_tokens': 0,
+        'output_tokens': 10,
+        'cache_read_input_tokens': read,
+        'cache_creation_input_tokens': written,
+    }

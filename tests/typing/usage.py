@@ -5,11 +5,23 @@ from datetime import datetime
 from decimal import Decimal
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
 import farthing
 import llama_index_farthing
-from langchain_farthing import LedgerCallbackHandler, LedgerEmbeddings, recording
+from farthing.run.grading import Graded
+from langchain_farthing import (
+    Cascade,
+    LedgerCallbackHandler,
+    LedgerEmbeddings,
+    LLMClassifier,
+    RouterChatModel,
+    Rules,
+    TaskTable,
+    Trained,
+    recording,
+)
 
 
 def langchain(chain: Runnable[str, str], embeddings: Embeddings) -> Decimal:
@@ -20,6 +32,27 @@ def langchain(chain: Runnable[str, str], embeddings: Embeddings) -> Decimal:
     vectors: list[float] = LedgerEmbeddings(embeddings, task='search').embed_query('x')
     calls: int = spend.calls + len(vectors)
     return handler.spend.cost_usd + spend.cost_usd if calls else Decimal(0)
+
+
+def routed(light: BaseChatModel, heavy: BaseChatModel) -> str:
+    def grader(graded: Graded) -> float:
+        return float(graded.answer.text == graded.reference.text)
+
+    model = RouterChatModel(
+        routes={'light': light, 'heavy': heavy},
+        policy=[
+            Rules.from_yaml('rules.yaml'),
+            TaskTable.from_ledger(),
+            Trained.load('router.json'),
+            LLMClassifier(model=light),
+            Cascade(weak='light', strong='heavy', checks=()),
+        ],
+        default='heavy',
+        grader=grader,
+    )
+    answer = model.bind_tools([]).invoke('x', {'metadata': {'task': 'triage'}})
+    model.feedback(answer, 1)
+    return answer.text
 
 
 def llama_index() -> farthing.Usage:

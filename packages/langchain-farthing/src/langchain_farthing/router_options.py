@@ -5,7 +5,6 @@ the chosen model's own `bind_tools` and `with_structured_output` say what it is 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -26,12 +25,18 @@ STRUCTURED = 'farthing_structured'
 _MARK = 'cache_control'
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Structured:
-    """A schema that answers shall have, and how it was asked for."""
+    """A schema that answers shall have, and how it was asked for.
 
-    schema: Any
-    options: Mapping[str, Any]
+    Args:
+        schema: The schema.
+        options: Further arguments of `with_structured_output`.
+    """
+
+    def __init__(self, schema: Any, options: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._options = options
+        self._known: dict[int, tuple[BaseChatModel, dict[str, Any], Runnable[Any, Any]]] = {}
 
     def of(self, model: BaseChatModel) -> tuple[dict[str, Any], Runnable[Any, Any]]:
         """The options that ask a model for it, and what reads its answer.
@@ -39,15 +44,22 @@ class Structured:
         Raises:
             Exception: What the model's own `with_structured_output` raises.
         """
+        known = self._known.get(id(model))
+        if known is None:
+            # It holds the model, so that no other one ever has the same id.
+            known = self._known[id(model)] = (model, *self._asked(model))
+        return known[1], known[2]
+
+    def _asked(self, model: BaseChatModel) -> tuple[dict[str, Any], Runnable[Any, Any]]:
         if type(model).with_structured_output is not BaseChatModel.with_structured_output:
-            asked = model.with_structured_output(self.schema, **self.options)
+            asked = model.with_structured_output(self._schema, **self._options)
             if isinstance(asked, RunnableSequence):
                 first, *rest = asked.steps
                 if isinstance(first, RunnableBinding) and first.bound is model and rest:
                     reads = rest[0] if len(rest) == 1 else RunnableSequence(*rest)
                     return dict(first.kwargs), reads
-        _, options = _bound(model.bind_tools([self.schema], tool_choice='any'))
-        return options, _reads_tool(self.schema)
+        _, options = _bound(model.bind_tools([self._schema], tool_choice='any'))
+        return options, _reads_tool(self._schema)
 
 
 def _reads_tool(schema: Any) -> Runnable[Any, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from farthing.errors import InputError
 from farthing.routing import wordllama
 from farthing.routing.artefact import Artefact, read
-from farthing.routing.features import Embed
+from farthing.routing.policy import Embed
 from farthing.routing.rules import Rules
 from farthing.routing.trained import Trained
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from farthing.errors import InputError
 from farthing.routing.drift import Reference
-from farthing.routing.features import Embed
 from farthing.routing.labels import Labels
 from farthing.routing.measures import Curve, Ranking, apgr, cost_share, least_share
 from farthing.routing.methods import Method, candidates
 from farthing.routing.model import Model
 from farthing.routing.numeric import Array, Counts, np
+from farthing.routing.policy import Embed
 from farthing.routing.training import Seen, fitted, folds, out_of_fold, scored, unseen_scores
 
 LEAST_LABELS = 200

@@ -55,7 +55,8 @@ class Cascade:
         checks: Tried in order; `complete`, `is_json` and `tool_arguments` are here, a user's own
             is any function of query and draft.
         judge: Asked last, where the checks accept; `None` asks nobody.
-        version: Changes whenever the checks change: functions have no version of their own.
+        version: Changes whenever the checks change: functions have no version of their own, so a
+            user who edits one says so here.
         name: As it stands in the decision record.
 
     Raises:
@@ -66,7 +67,7 @@ class Cascade:
     strong: str
     checks: tuple[Check, ...]
     judge: Judge | None = None
-    version: str
+    version: str = '1'
     name: str = 'cascade'
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ wants to know, as a flow; the driver sends it and bills it. A policy that raises
 route, never a failed call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
@@ -82,6 +82,8 @@ class Draft:
     answer: object = field(default=None, repr=False)
 
 
+Embed: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+"""Embeds texts: one vector each."""
 Ask: TypeAlias = Question | Attempt
 Reply: TypeAlias = str | Draft
 

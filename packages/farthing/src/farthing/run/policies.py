@@ -16,8 +16,8 @@ from farthing.errors import ArtefactError, InputError
 from farthing.ledger import Ledger
 from farthing.meter.shared import Source, meter
 from farthing.routing import AskingPolicy, Choice, Policy, Query, Route
-from farthing.routing.features import Embed
 from farthing.routing.pair import MARGIN
+from farthing.routing.policy import Embed
 
 _log = logging.getLogger('farthing')
 _EMBEDS = ('embed_documents', 'get_text_embedding_batch')
@@ -151,7 +151,7 @@ class Trained:
         try:
             weak, strong = _ends(self.weak, self.strong, routes)
             found = routing.Trained.load(self.path, weak=weak, strong=strong, embed=self.embed)
-        except (ArtefactError, ModuleNotFoundError) as error:
+        except ArtefactError as error:
             return _unusable('trained', error)
         named = found.router.weak, found.router.strong
         if self.weak is self.strong is None and {*named} <= {*routes}:

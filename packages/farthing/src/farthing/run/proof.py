@@ -4,12 +4,34 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from farthing.routing.evidence import Bar, Evidence
 from farthing.routing.task_table import Books
 
 _log = logging.getLogger('farthing')
 _REFRESH_S = 60.0
+
+
+class Proves(Protocol):
+    """Knows what evidence says of routes."""
+
+    def promoted(self, task: str | None, route: str) -> bool:
+        """Whether the route may stand for the default on this task."""
+
+    def refresh(self) -> None:
+        """Take in what was graded until now."""
+
+
+class Unproved:
+    """No evidence: nothing is promoted."""
+
+    def promoted(self, task: str | None, route: str) -> bool:  # noqa: ARG002 - as `Proves`
+        """See `Proves`."""
+        return False
+
+    def refresh(self) -> None:
+        """See `Proves`."""
 
 
 class Proof:

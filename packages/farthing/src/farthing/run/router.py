@@ -24,7 +24,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from farthing.errors import InputError, RoutingError
 from farthing.flow import Flow, arun, run
@@ -32,50 +32,19 @@ from farthing.meter import Meter
 from farthing.meter.following import Posted, following
 from farthing.routing import Attempt as Drafting
 from farthing.routing import Decision, Draft, Query, Question, Router
-from farthing.run.caches import taught
 from farthing.run.calls import AsyncCalls, Calls, Replay, Request
-from farthing.run.conversation import Answered
-from farthing.run.conversations import Conversations
 from farthing.run.failing import may_fall_back
 from farthing.run.grading import outcome
+from farthing.run.memory import Memory
 from farthing.run.order import Mode, compared, serves, tried
+from farthing.run.proof import Proves, Unproved
 from farthing.run.questions import Questions
 from farthing.run.routing_record import record
 from farthing.run.serving import Attempt, Serving
+from farthing.run.shadow import Shadow
 
 _log = logging.getLogger('farthing')
 _Ask: TypeAlias = Question | Drafting | Attempt
-
-
-class Replays(Protocol):
-    """Has a sample of calls answered by another route as well."""
-
-    def offer(self, replay: Replay) -> None:
-        """Take a call into the sample, or leave it."""
-
-    def wait(self) -> None:
-        """Wait until none is left."""
-
-
-class Proves(Protocol):
-    """Knows what evidence says of routes; see `farthing.run.proof.Proof`."""
-
-    def promoted(self, task: str | None, route: str) -> bool:
-        """Whether the route may stand for the default on this task."""
-
-    def refresh(self) -> None:
-        """Take in what was graded until now."""
-
-
-class Unproved:
-    """No evidence: nothing is promoted."""
-
-    def promoted(self, task: str | None, route: str) -> bool:  # noqa: ARG002 - as `Proves`
-        """See `Proves`."""
-        return False
-
-    def refresh(self) -> None:
-        """See `Proves`."""
 
 
 class Served:
@@ -137,7 +106,7 @@ class Dispatcher:
         mode: Mode = 'shadow',
         fallback: bool | Sequence[str] = True,
         ask_within_s: float = 5.0,
-        shadow: Replays | None = None,
+        shadow: Shadow | None = None,
         proof: Proves | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -148,7 +117,7 @@ class Dispatcher:
             raise InputError(
                 f'`fallback` names {sorted(unknown)}: expected some of {", ".join(router.routes)}'
             )
-        self.router = router
+        self._memory = Memory(router)
         self.meter = meter
         self.mode = mode
         self.troubles: Counter[str] = Counter()
@@ -157,8 +126,12 @@ class Dispatcher:
         self.shadow = shadow
         self.proof = proof or Unproved()
         self._now = now
-        self._conversations = Conversations()
         self._warned: set[str] = set()
+
+    @property
+    def router(self) -> Router:
+        """The router, as it is known by now."""
+        return self._memory.router
 
     def call(self, request: Request, calls: Calls) -> Served:
         """The answer of the route that serves the request.
@@ -221,7 +194,7 @@ class Dispatcher:
         except Exception as error:
             if serving.query.forced is not None:
                 raise
-            self._trouble('decide', error)
+            self.trouble('decide', error)
             return Decision(
                 route=self.router.default,
                 policy='default',
@@ -271,26 +244,12 @@ class Dispatcher:
 
     def _begun(self, request: Request) -> Serving:
         at_s = self._now()
-        at = datetime.fromtimestamp(at_s, UTC)
-        provider = self.router.routes[self.router.default].provider
         try:
-            session = self._conversations.session(
-                request, [*self.router.routes], provider=provider, at_s=at_s
-            )
+            query = self._memory.query(request, at_s=at_s)
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
-            self._trouble('session', error)
-            session = None
-        query = Query(
-            text=request.text,
-            task=request.who.task,
-            tenant=request.who.tenant,
-            input_tokens=self._conversations.input_tokens(request, provider=provider),
-            output_tokens=request.output_tokens,
-            needs=request.needs,
-            forced=request.forced,
-            session=session,
-        )
-        return Serving(request, query, at, self._hang)
+            self.trouble('query', error)
+            query = Query(text=request.text, needs=request.needs, forced=request.forced)
+        return Serving(request, query, datetime.fromtimestamp(at_s, UTC), self._hang)
 
     def _hang(self, serving: Serving, attempt: Attempt, one: Posted) -> None:
         """Post what was decided about an entry of a call."""
@@ -302,40 +261,17 @@ class Dispatcher:
                 )
             )
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
-            self._trouble('record', error)
+            self.trouble('record', error)
 
     def ended(
         self, serving: Serving, attempt: Attempt, calls: Any, draft: Draft, thread: Hashable
     ) -> None:
         """Learn from a whole answer, and have it replayed where it is in the sample."""
         try:
-            self._learned(serving, attempt, draft, thread)
+            self._memory.learn(serving, attempt, draft, thread)
             self._replayed(serving, attempt, calls, draft)
         except Exception as error:  # noqa: BLE001 - as above
-            self._trouble('learn', error)
-
-    def _learned(self, serving: Serving, attempt: Attempt, draft: Draft, thread: Hashable) -> None:
-        posted = attempt.last
-        reading = posted.answer.reading if posted is not None and posted.answer.ok else None
-        if reading is None or reading.usage is None:
-            return
-        routes = taught(self.router.routes, attempt.route, reading.usage)
-        if routes is not self.router.routes:
-            self.router = replace(self.router, routes=routes)
-        request, query, decision = serving.request, serving.query, serving.decision
-        self._conversations.learn(
-            request,
-            Answered(
-                route=routes[attempt.route],
-                wanted=(decision and decision.wanted) or attempt.route,
-                usage=reading.usage,
-                chars=request.chars + _chars(draft),
-                at_s=serving.at.timestamp(),
-                goes_on=request.pending,
-                compacted=query.session is not None and query.session.free == 'compacted',
-            ),
-            thread=thread,
-        )
+            self.trouble('learn', error)
 
     def _replayed(self, serving: Serving, attempt: Attempt, calls: Any, draft: Draft) -> None:
         """Offer a call for replay on the other route of its pair."""
@@ -388,17 +324,12 @@ class Dispatcher:
         serving.drafts.append(Attempt(serving, ask.route, 'draft'))
         return serving.drafts[-1]
 
-    def _trouble(self, kind: str, error: Exception) -> None:
+    def trouble(self, kind: str, error: Exception) -> None:
+        """Count what no call is to fail for, and warn about the first of its kind."""
         self.troubles[kind] += 1
-        self._warn(kind, f'a routed call could not be followed ({type(error).__name__}: {error})')
+        self._warn(kind, f'a routed call could not be followed ({kind}: {type(error).__name__})')
 
     def _warn(self, kind: str, text: str) -> None:
         if kind not in self._warned:
             self._warned.add(kind)
             _log.warning('farthing: %s', text)
-
-
-def _chars(draft: Draft) -> int:
-    return len(draft.text) + sum(
-        len(name) + len(str(arguments)) for name, arguments in draft.tool_calls
-    )

@@ -4,11 +4,13 @@
 shadow mode, after a fallback, a refused draft), the fact `served` names that one.
 """
 
+from dataclasses import replace
+
 from farthing.entry import Decision
 from farthing.meter.following import Posted
 from farthing.prices import Call, PriceBook
 from farthing.routing import Route
-from farthing.run.caches import with_cache
+from farthing.run.caches import shown, with_cache
 from farthing.run.serving import Attempt, Serving
 
 LEVER = 'routing'
@@ -87,6 +89,9 @@ def _counterfactual(
         return 0
     if usage is None:
         return None
+    life = shown(usage)
+    if life is not None and default.provider == one.provider:
+        default = replace(default, cache_writes=life)  # who caches one model, caches the other
     session = serving.query.session
     gone = session is None or session.free is not None
     warm = 0 if gone or session is None else min(session.prefix_tokens, usage.input_tokens)
