@@ -9,6 +9,7 @@ import orjson
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from pydantic import ValidationError
 from tests.annotator import Marking
@@ -28,6 +29,7 @@ from langchain_farthing import (
     TaskTable,
     Trained,
     cached,
+    recording,
 )
 
 ASKED = 'Where is my parcel?'
@@ -130,6 +132,20 @@ def test_a_sample_is_graded_behind_the_scenes_and_feedback_is_an_outcome(
         model.feedback(run, 1)
     with pytest.raises(RoutingError, match='does not tell its run'):
         model.feedback(AIMessage('of somebody else'), 1)
+
+
+def test_a_replay_of_a_recorded_call_goes_to_no_ledger_that_nobody_named(
+    routed, ledger, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / 'empty').mkdir()
+    monkeypatch.chdir(tmp_path / 'empty')
+    model = routed(mode='shadow', grader=lambda graded: 1, shadow_share=1)
+    with recording(ledger, tenant='acme'):
+        (RunnableLambda(lambda text: text) | model).invoke(ASKED)
+    model.wait()
+
+    assert 2 == ledger.report(by=['tenant'], where={'tenant': 'acme'}).total.calls
+    assert [] == list((tmp_path / 'empty').iterdir())
 
 
 async def test_streams_and_async_calls_are_in_the_sample_too(routed, ledger) -> None:

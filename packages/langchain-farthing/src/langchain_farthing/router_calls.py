@@ -19,7 +19,7 @@ from langchain_core.utils.uuid import uuid7
 
 from farthing.errors import RoutingError
 from farthing.routing import Draft, Question
-from langchain_farthing.handler import LedgerCallbackHandler, _Events
+from langchain_farthing.handler import LedgerCallbackHandler
 from langchain_farthing.router_options import messages_for, prepared
 from langchain_farthing.router_requests import ROUTE, RUN, draft_of
 
@@ -86,10 +86,11 @@ class Asked:
         """The configuration of a call that is none of the user's: recorded, and nobody listens."""
         callbacks = self.config.get('callbacks')
         given = callbacks if isinstance(callbacks, list) else getattr(callbacks, 'handlers', [])
-        ours = [one for one in given if isinstance(one, _Events) and one is not self.handler]
+        # Those of `recording` blocks follow the context, and a replay has none of theirs.
+        theirs = [one for one in given if isinstance(one, LedgerCallbackHandler)]
         metadata = self.config.get('metadata') or {}
         return {
-            'callbacks': [self.handler, *ours],
+            'callbacks': [self.handler, *(one for one in theirs if one is not self.handler)],
             'metadata': {name: metadata[name] for name in _WHO if name in metadata},
             'tags': ['nostream'],
         }

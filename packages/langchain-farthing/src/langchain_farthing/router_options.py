@@ -4,7 +4,7 @@ Tools, a structured output and options are kept as they were given until the rou
 the chosen model's own `bind_tools` and `with_structured_output` say what it is sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -125,20 +125,20 @@ def messages_for(model: BaseChatModel, messages: Sequence[BaseMessage]) -> list[
     provider's model are reduced to their text and tool calls: its reasoning is signed or encrypted
     for itself.
     """
-    provider = model._get_ls_params().get('ls_provider')  # noqa: SLF001 - LangChain's own way
-    marks = family_of(model) == 'anthropic'
-    return [_message(one, provider, marks=marks) for one in messages]
+    family = family_of(model)
+    # Azure's answers are called OpenAI's, and Bedrock's may be called Anthropic's.
+    own = {family, model._get_ls_params().get('ls_provider'), None}  # noqa: SLF001 - LangChain's way
+    return [_message(one, own, marks=family == 'anthropic') for one in messages]
 
 
-def _message(message: BaseMessage, provider: str | None, *, marks: bool) -> BaseMessage:
+def _message(message: BaseMessage, own: Container[str | None], *, marks: bool) -> BaseMessage:
     if isinstance(message.content, str):
         return message
-    if isinstance(message, AIMessage):
-        made_by = message.response_metadata.get('model_provider')
-        if made_by is not None and made_by != provider:
-            return AIMessage(
-                content=str(message.text), tool_calls=message.tool_calls, name=message.name
-            )
+    made_by = message.response_metadata.get('model_provider')
+    if isinstance(message, AIMessage) and made_by not in own:
+        return AIMessage(
+            content=str(message.text), tool_calls=message.tool_calls, name=message.name
+        )
     if marks or not any(isinstance(one, Mapping) and _MARK in one for one in message.content):
         return message
     content = [

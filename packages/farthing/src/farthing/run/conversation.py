@@ -125,7 +125,8 @@ class Conversation:
             again=ahead.again,
             turns_left=ahead.turns_left,
             turn_s=self.turn_s,
-            idle_s={name: at_s - one.used_s for name, one in warm.items()},
+            # Calls beside each other may begin before what they are compared with.
+            idle_s={name: max(at_s - one.used_s, 0.0) for name, one in warm.items()},
             free='compacted' if compacted else 'expired' if expired else None,
             pending_tool_call=request.pending,
         )
@@ -147,23 +148,33 @@ class Conversation:
             calls=self.calls + 1,
             turn_output=self.turn_output + usage.output_tokens,
         )
-        return known if call.goes_on else self._turned(known, call)
+        goes_on = call.goes_on and self.turns
+        return known if goes_on else self._turned(known, call)
 
     def _turned(self, known: 'Conversation', call: Answered) -> 'Conversation':
         """The same, where the call began a turn."""
         added = call.usage.input_tokens - self.prefix_tokens
+        pause_s = call.at_s - self.began_s
         return replace(
             known,
             turns=self.turns + 1,
             wanted={**self.wanted, call.wanted: self.wanted.get(call.wanted, 0) + 1},
             began_s=call.at_s,
             turn_output=call.usage.output_tokens,
-            new_tokens=self.new_tokens
-            if added < 0 or not self.turns
-            else _averaged(self.new_tokens, added),
+            new_tokens=_averaged(self.new_tokens, added)
+            if self._goes_by(added)
+            else self.new_tokens,
             output_tokens=_averaged(self.output_tokens, self.turn_output) if self.turns else None,
-            turn_s=_averaged(self.turn_s, call.at_s - self.began_s) if self.turns else None,
+            turn_s=_averaged(self.turn_s, pause_s) if self._goes_by(pause_s) else self.turn_s,
         )
+
+    def _goes_by(self, difference: float) -> bool:
+        """Whether a difference to the turn before says something.
+
+        The first turn has none before it. A shorter prompt was rewritten, and a turn that began
+        earlier went on from the same history beside this one.
+        """
+        return bool(self.turns) and difference >= 0
 
 
 def _averaged(known: float | None, latest: float) -> float:
