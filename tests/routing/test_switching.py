@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farthing import PriceBook
+from farthing import Call, PriceBook, Usage
 from farthing.errors import RoutingError
-from farthing.routing import Session
+from farthing.routing import Route, Session
 from farthing.routing.switching import break_even, outlook
 
 from .conftest import NOON, route
@@ -124,12 +124,57 @@ def test_the_rarer_a_tier_the_less_its_cache_is_worth():
     assert worths[0] < worths[-1] / 10
 
 
+def test_a_tier_that_is_rarely_wanted_gets_no_second_cache():
+    usual = {'turns_left': 100, 'turn_s': 60}
+
+    assert not weighed('heavy', 'light', 50_000, again=0.14, **usual).pays
+    assert weighed('heavy', 'light', 50_000, again=0.5, **usual).pays
+
+
 def test_a_strong_cache_that_would_expire_before_the_next_turn_is_kept_alive():
     rest = {'again': 0.8, 'turns_left': 20, 'turn_s': 60, 'warm': 48_000}
     fresh = weighed('heavy', 'light', 50_000, **rest, idle_s={'heavy': 60})
     old = weighed('heavy', 'light', 50_000, **rest, idle_s={'heavy': 290})
 
     assert fresh.loss <= 0 < old.loss
+
+
+@given(
+    model=st.sampled_from(
+        [
+            ('anthropic', 'claude-haiku-4-5', '5m'),
+            ('anthropic', 'claude-opus-4-7', '1h'),
+            ('anthropic', 'claude-sonnet-4-5', '5m'),
+            ('openai', 'gpt-5-mini', 'free'),
+            ('openai', 'gpt-5.6', '30m'),
+            ('google', 'gemini-2.5-pro', 'free'),
+            ('anthropic', 'claude-haiku-4-5', 'none'),
+        ]
+    ),
+    warm=st.integers(0, 250_000),
+    cold=st.integers(0, 250_000),
+    output=st.integers(0, 5_000),
+)
+def test_rates_of_a_token_are_what_the_book_bills(model, warm, cold, output):
+    provider, name, writes = model
+    found = Route(name='r', provider=provider, model=name, cache_writes=writes)
+    rates = found.rates(BOOK, NOON, warm + cold)
+    charged = cold if writes in {'5m', '1h', '30m'} else 0
+    usage = Usage(
+        input_tokens=warm + cold,
+        output_tokens=output,
+        cache_read_tokens=0 if writes == 'none' else warm,
+        cache_write_tokens=charged,
+        **({f'cache_write_{writes}_tokens': charged} if charged else {}),
+    )
+
+    billed = BOOK.quote(usage, Call(provider=provider, model=name, at=NOON)).cost
+
+    assert billed == rates.read * warm + rates.write * cold + rates.output * output
+
+
+def test_a_model_without_a_price_has_no_rates():
+    assert Route(name='r', provider='anthropic', model='x').rates(BOOK, NOON, 1) is None
 
 
 @given(

@@ -192,20 +192,22 @@ class Router:
         if session.free is not None or found.draft is not None:
             return found
         names = list(self.routes)
-        best, loss, switch = found.route, 0, None
+        kept: tuple[int, str, BreakEven] | None = None
         for name in names[names.index(found.route) + 1 :]:
             if name in refused or not (name == session.route or session.warm_tokens.get(name)):
                 continue
             weighed = self._weighed(session, name, found.route, at)
-            if weighed is None and name == session.route:
-                return _staying(found, name, None, 'its price is unknown')
-            if weighed is not None and weighed.loss > loss:
-                best, loss, switch = name, weighed.loss, weighed
+            if weighed is None:
+                if name == session.route:
+                    return _staying(found, name, None, 'its price is unknown')
+            elif not weighed.pays:
+                if kept is None or weighed.loss > kept[0]:
+                    kept = weighed.loss, name, weighed
             elif name == session.route:
                 found = replace(found, switch=weighed)
-        if best == found.route:
+        if kept is None:
             return found
-        return _staying(found, best, switch, 'leaving its cache does not pay')
+        return _staying(found, kept[1], kept[2], 'leaving its cache does not pay')
 
     def _leaving(self, session: Session, refused: Mapping[str, str], at: datetime) -> _Leaving:
         """What leaving a warm cache for each weaker route comes to; empty where leaving is free."""
@@ -251,7 +253,7 @@ def _is_asking(policy: Policy | AskingPolicy) -> bool:
 
 def _pays(weighed: BreakEven | None) -> bool:
     """Whether a switch pays; where a price is unknown it does not."""
-    return weighed is not None and weighed.loss <= 0
+    return weighed is not None and weighed.pays
 
 
 def _staying(found: Decision, route: str, switch: BreakEven | None, why: str) -> Decision:

@@ -45,7 +45,9 @@ class Talk:
         for count in tokens:
             before.append(before[-1] + count)
         starts = [
-            at for at, kind in enumerate(kinds) if kind == 'user' and kinds[at - 1 : at] != ['user']
+            at
+            for at, kind in enumerate(kinds)
+            if kind == 'user' and (not at or kinds[at - 1] != 'user')
         ]
         found = [
             (start, answers)

@@ -30,6 +30,13 @@ USUAL_WEIGHT = 20
 """What is usual weighs as much as so many turns of the conversation itself."""
 
 
+RARE = 0.15
+"""What a tier could save that fewer turns want is within the error of the forecast."""
+_SURE = 0.9
+"""A new cache is a risk: so much of its expected worth is counted. Like `RARE`, it keeps recorded
+sessions (`bench.routing_sessions`) from ever being dearer than the stronger model alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEven:
     """What a switch costs at first and saves later, in 1e-12 USD; expected values.
@@ -39,11 +46,13 @@ class BreakEven:
             cache; below 0 it is cheaper at once.
         later: What each further turn on the new route saves; 0 or less never pays `first` back.
         worth: What the new route's cache, written now, is expected to save over all of them.
+        rare: Whether turns like this one are too rare for a second cache.
     """
 
     first: int
     later: int
     worth: int
+    rare: bool = False
 
     @property
     def turns(self) -> float | None:
@@ -54,8 +63,13 @@ class BreakEven:
 
     @property
     def loss(self) -> int:
-        """What the switch is expected to lose; 0 or less pays."""
+        """What the switch is expected to lose."""
         return self.first - self.worth
+
+    @property
+    def pays(self) -> bool:
+        """Whether to switch."""
+        return not self.rare and self.loss <= 0
 
 
 class Outlook(NamedTuple):
@@ -133,7 +147,10 @@ def break_even(
     if there.tokens:  # without this turn it may still be warm at the next
         refill = (joined.write - joined.read) * (prompt - there.tokens)
         worth -= _chance(again, there.life) * max(use - refill, 0.0)
-    return BreakEven(first=round(first), later=round(later), worth=round(worth))
+    else:
+        worth *= _SURE
+    rare = session.again is not None and again < RARE
+    return BreakEven(first=round(first), later=round(later), worth=round(worth), rare=rare)
 
 
 class _Warm(NamedTuple):
