@@ -26,7 +26,7 @@ from llama_index_instrumentation.dispatcher import instrument_tags
 from pydantic import BaseModel
 
 import farthing
-from farthing.errors import RoutingError
+from farthing.errors import InputError, RoutingError
 from farthing.io.tap import tap
 from farthing.run.grading import exact_match
 from llama_index_farthing import Cascade, LLMClassifier, RouterLLM, Rules, Trained, cached
@@ -457,7 +457,7 @@ async def test_a_draft_that_is_refused_is_billed_too(way, make, decisions) -> No
 async def test_a_route_is_forced_by_an_option_or_a_tag(named, make, decisions) -> None:
     llm = make(mode='shadow', default='light')
     llm.chat(SAID, model=named)
-    with instrument_tags({'route': named}):
+    with instrument_tags({'farthing_route': named}):
         await FunctionAgent(tools=TOOLS, llm=llm).run('Where is it?')
 
     assert {('claude-sonnet-4-6', 'forced')} == {
@@ -557,3 +557,29 @@ def test_a_sample_is_replayed_and_graded_in_shadow_mode(make, ledger, posted) ->
     assert ['claude-haiku-4-5', 'claude-haiku-4-5'] == [
         one.model_requested for one in posted() if one.attribution.purpose == 'shadow'
     ]
+
+
+@pytest.mark.parametrize('way', [stream_chat, astream_chat, stream_complete, stream_tools])
+async def test_a_stream_that_breaks_before_its_first_piece_begins_again_elsewhere(
+    way, make, leg, sim, decisions
+) -> None:
+    sim.fault(drop_after_events=0)
+    assert await way(make(leg))
+
+    light, standard = NAMES[leg]
+    assert [(light, 'failed'), (standard, None)] == [
+        (one['model'], one['facts'].get('attempt')) for one in decisions()
+    ]
+
+
+def test_an_argument_that_cannot_be_taken_is_refused_at_once(make, anthropic) -> None:
+    with pytest.raises(InputError, match='`routes` is empty'):
+        make(routes={})
+    with pytest.raises(InputError, match="route 'light' is str: expected an LLM"):
+        make(routes={'light': 'haiku'})
+    with pytest.raises(InputError, match=r"`facts` names \['other'\]"):
+        make(facts={'other': {}})
+    with pytest.raises(RoutingError, match="`default` is 'other'"):
+        make(default='other')
+    with pytest.raises(ValueError, match='shadow_shre'):
+        make(shadow_shre=1)

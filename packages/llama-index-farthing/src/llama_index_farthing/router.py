@@ -42,7 +42,7 @@ class RouterLLM(FunctionCallingLLM):
     proof, the decided route serves that task from then on. The task is that of
     `farthing.attributed(...)` or `instrument_tags({'task': ...})`; tenant and session likewise.
 
-    A route is forced by `instrument_tags({'route': 'heavy'})`, or by `model=` with the name of a
+    A route is forced by `instrument_tags({'farthing_route': 'heavy'})`, or by `model=` with the name of a
     route or its model. A stream calls its route at once, and falls back until its first piece has
     come; a cascade holds a streamed draft back until it is accepted. Retries, time limits, caches
     and prompts that are set on an LLM are the routes' own. It records its calls in its ledger by
@@ -70,7 +70,7 @@ class RouterLLM(FunctionCallingLLM):
         LedgerError: The ledger cannot be opened.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra='forbid')
 
     routes: dict[str, SkipValidation[LLM]]
     policy: Any = Field(default=(), exclude=True)
@@ -87,9 +87,9 @@ class RouterLLM(FunctionCallingLLM):
 
     _service: Service = PrivateAttr()
 
-    def model_post_init(self, context: Any, /) -> None:
-        """Read the routes and open the ledger."""
-        super().model_post_init(context)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Not in a validator: there Pydantic would wrap our errors, with all that was given.
         driver = dispatcher(
             routes_of(self.routes, self.facts),
             self.policy,

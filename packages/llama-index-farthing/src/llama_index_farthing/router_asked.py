@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from farthing.wire.options import Family, foreign
-from llama_index_farthing.router_requests import for_family
+from llama_index_farthing.router_messages import for_family
 
 Method: TypeAlias = Literal['chat', 'complete', 'chat_with_tools', 'structured_predict']
 Options: TypeAlias = Mapping[str, Any]
@@ -57,11 +57,6 @@ class Asked:
     arguments: Arguments
     options: Options = field(repr=False)
     tools: Sequence[Any] = field(default=(), repr=False)
-
-    @property
-    def structured(self) -> bool:
-        """Whether the answer is to have a schema."""
-        return self.method == 'structured_predict'
 
 
 def chat(messages: Sequence[ChatMessage], options: Options) -> Asked:

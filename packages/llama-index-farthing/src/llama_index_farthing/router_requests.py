@@ -1,17 +1,14 @@
-"""What a router is told of a LlamaIndex call and of its answer, and what each route is sent."""
+"""What a router is told of a LlamaIndex call, and of its answer."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from json import loads
 from typing import Any, TypeAlias
 
 from llama_index.core.base.llms.types import (
-    CachePoint,
     ChatMessage,
     ChatResponse,
     CompletionResponse,
     MessageRole,
     TextBlock,
-    ThinkingBlock,
     ToolCallBlock,
 )
 from pydantic import BaseModel
@@ -19,14 +16,16 @@ from pydantic import BaseModel
 from farthing.attribution import Attribution
 from farthing.routing import Ability, Draft
 from farthing.run.calls import Request
-from farthing.wire.options import Family, cut
+from farthing.wire.options import cut
 from farthing.wire.prompt import chars_of
 from llama_index_farthing.facts import last_text
+from llama_index_farthing.router_asked import Asked
+from llama_index_farthing.router_messages import arguments_of
 
 Answer: TypeAlias = ChatResponse | CompletionResponse | BaseModel
 
 ROUTE, RUN = 'farthing_route', 'farthing_run_id'
-"""In an answer's `additional_kwargs`: which route gave it, in which run."""
+"""In an answer's `additional_kwargs`: which route gave it, in which run; a tag may force a route."""
 _NEEDS: Mapping[str, Ability] = {'image': 'image', 'audio': 'audio', 'document': 'file'}
 """By the type of a message's block."""
 _MEDIA_CHARS = 4_000
@@ -34,31 +33,22 @@ _MEDIA_CHARS = 4_000
 _TOOL_CHARS = 400
 """About so much a tool's schema has beside its name and description."""
 _TOOL_ROLES = frozenset({MessageRole.TOOL, MessageRole.FUNCTION})
-_TOOL_CALLS = 'tool_calls'
 
 
-def request_of(
-    messages: Sequence[ChatMessage],
-    tools: Sequence[Any],
-    options: Mapping[str, Any],
-    *,
-    who: Attribution,
-    structured: bool,
-    forced: str | None,
-) -> Request:
+def request_of(asked: Asked, *, who: Attribution, forced: str | None) -> Request:
     """What a router is told of a call."""
+    messages, options = asked.messages, asked.options
     last = max(
         (n for n, one in enumerate(messages) if one.role == MessageRole.ASSISTANT), default=None
     )
-    asked = options.get('max_tokens')
-    given = options.get('tools') or ()
+    tokens, given = options.get('max_tokens'), options.get('tools') or ()
     return Request(
         text=last_text(messages),
-        chars=sum(map(_chars, messages)) + sum(map(_tool_chars, tools)) + chars_of(given),
+        chars=sum(map(_chars, messages)) + sum(map(_tool_chars, asked.tools)) + chars_of(given),
         thread=None if last is None else thread(messages[: last + 1], who.session),
         who=who,
-        needs=_needs(messages, options, tools=bool(tools or given), structured=structured),
-        output_tokens=asked if isinstance(asked, int) else None,
+        needs=_needs(asked),
+        output_tokens=tokens if isinstance(tokens, int) else None,
         forced=forced,
         pending=last is not None and any(one.role in _TOOL_ROLES for one in messages[last:]),
     )
@@ -87,7 +77,7 @@ def draft_of(answer: Answer) -> Draft:
     """An answer as checks and graders see it."""
     message = said(answer)
     calls = tuple(
-        (block.tool_name, _parsed(block.tool_kwargs))
+        (block.tool_name, arguments_of(block))
         for block in message.blocks
         if isinstance(block, ToolCallBlock)
     )
@@ -97,52 +87,6 @@ def draft_of(answer: Answer) -> Draft:
         complete=not any(map(cut, _ends(answer))),
         answer=answer,
     )
-
-
-def for_family(messages: Sequence[ChatMessage], family: Family | None) -> list[ChatMessage]:
-    """Copies of messages that any provider's model made, as those of one family take them.
-
-    LlamaIndex keeps each provider's own form of tool calls and reasoning beside what is common.
-    Cache points are for Anthropic's models only: others refuse them.
-    """
-    return [_for_family(one, family) for one in messages]
-
-
-def _for_family(message: ChatMessage, family: Family | None) -> ChatMessage:
-    blocks = [_block(one, family) for one in message.blocks if not _foreign(one, family)]
-    own = message.additional_kwargs
-    if _TOOL_CALLS in own and any(isinstance(one, ToolCallBlock) for one in blocks):
-        own = {name: value for name, value in own.items() if name != _TOOL_CALLS}
-    return message.model_copy(update={'blocks': blocks, 'additional_kwargs': own})
-
-
-def _foreign(block: object, family: Family | None) -> bool:
-    """Whether a family's models refuse the block."""
-    if isinstance(block, ThinkingBlock):  # signed, or stored under an id
-        wanted = 'signature' if family == 'anthropic' else 'id'
-        return not block.additional_information.get(wanted)
-    return isinstance(block, CachePoint) and family != 'anthropic'
-
-
-def _block(block: Any, family: Family | None) -> Any:
-    """A tool call with arguments that the family reads: OpenAI's are a text of JSON."""
-    if family != 'anthropic' or not isinstance(block, ToolCallBlock):
-        return block
-    arguments = _parsed(block.tool_kwargs)
-    if arguments is None or not isinstance(block.tool_kwargs, str):
-        return block
-    return block.model_copy(update={'tool_kwargs': arguments})
-
-
-def _parsed(arguments: Mapping[str, object] | str) -> Mapping[str, object] | None:
-    """A tool call's arguments; `None` where they are no JSON object."""
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        found = loads(arguments or '{}')
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _ends(answer: Answer) -> list[object]:
@@ -166,16 +110,14 @@ def _field(value: object, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 
-def _needs(
-    messages: Sequence[ChatMessage], options: Mapping[str, Any], *, tools: bool, structured: bool
-) -> frozenset[Ability]:
-    kinds = {block.block_type for message in messages for block in message.blocks}
+def _needs(asked: Asked) -> frozenset[Ability]:
+    kinds = {block.block_type for message in asked.messages for block in message.blocks}
     needs: set[Ability] = {ability for kind, ability in _NEEDS.items() if kind in kinds}
-    if tools:
+    if asked.tools or asked.options.get('tools'):
         needs.add('tools')
-    if structured or 'response_format' in options:
+    if asked.method == 'structured_predict' or 'response_format' in asked.options:
         needs.add('structured_output')
-    if 'thinking' in options:
+    if 'thinking' in asked.options:
         needs.add('thinking')
     return frozenset(needs)
 

@@ -1,6 +1,6 @@
 """Each call of a router LLM on its way: told to the driver, recorded, and heard to its end."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -12,11 +12,9 @@ from farthing.errors import RoutingError
 from farthing.run.calls import Request
 from farthing.run.router import Dispatcher, Served
 from llama_index_farthing.router_asked import MODEL, Asked
-from llama_index_farthing.router_calls import Async, AsyncStreamed, Calling, Streamed, Sync
-from llama_index_farthing.router_requests import Answer, draft_of, request_of, said, thread
+from llama_index_farthing.router_calls import Async, AsyncStreamed, Streamed, Sync
+from llama_index_farthing.router_requests import ROUTE, Answer, draft_of, request_of, said, thread
 from llama_index_farthing.switch import Recorder
-
-_FORCED = 'route'
 
 
 class Service:
@@ -38,7 +36,7 @@ class Service:
         request, calls = self._request(asked), Sync(self._llms, asked, self._recorder)
         with self._recorder.recording():
             served = self.dispatcher.call(request, calls)
-        _ended(served, request, calls, served.answer)
+        self._ended(served, request, asked, served.answer)
         return served.answer
 
     async def awhole(self, asked: Asked) -> Any:
@@ -46,7 +44,7 @@ class Service:
         request, calls = self._request(asked), Async(self._llms, asked, self._recorder)
         with self._recorder.recording():
             served = await self.dispatcher.acall(request, calls)
-        _ended(served, request, calls, served.answer)
+        self._ended(served, request, asked, served.answer)
         return served.answer
 
     def stream(self, asked: Asked) -> Iterator[Any]:
@@ -54,7 +52,7 @@ class Service:
         request, calls = self._request(asked), Streamed(self._llms, asked, self._recorder)
         with self._recorder.recording():
             served = self.dispatcher.call(request, calls)
-        return _pieces(served, request, calls)
+        return self._pieces(served, request, asked)
 
     async def astream(self, asked: Asked) -> AsyncIterator[Any]:
         """The answer piece by piece; the first one has come."""
@@ -62,17 +60,15 @@ class Service:
         calls = AsyncStreamed(self._llms, asked, self._recorder)
         with self._recorder.recording():
             served = await self.dispatcher.acall(request, calls)
-        return _apieces(served, request, calls)
+        return self._apieces(served, request, asked)
 
     def _request(self, asked: Asked) -> Request:
-        return request_of(
-            asked.messages,
-            asked.tools,
-            asked.options,
-            who=self._recorder.who(),
-            structured=asked.structured,
-            forced=self._forced(asked.options.get(MODEL)),
-        )
+        forced = self._forced(asked.options.get(MODEL))
+        try:
+            return request_of(asked, who=self._recorder.who(), forced=forced)
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            self.dispatcher.trouble('request', error)
+            return Request(text='', chars=0, forced=forced)
 
     def _forced(self, model: str | None) -> str | None:
         """The route that a call insists on, by its name or its model's, or by a tag around it.
@@ -80,7 +76,7 @@ class Service:
         Raises:
             RoutingError: There is none.
         """
-        named: str | None = model or active_instrument_tags.get().get(_FORCED)
+        named: str | None = model or active_instrument_tags.get().get(ROUTE)
         routes = self.dispatcher.router.routes
         if named is None or named in routes:
             return named
@@ -91,37 +87,39 @@ class Service:
             )
         return found
 
+    def _ended(self, served: Served, request: Request, asked: Asked, answer: Answer) -> None:
+        """The answer is whole: the driver hears of it."""
+        try:
+            messages = (*asked.messages, said(answer))
+            served.ended(draft_of(answer), thread(messages, request.who.session))
+        except Exception as error:  # noqa: BLE001 - as above
+            self.dispatcher.trouble('ended', error)
 
-def _ended(served: Served, request: Request, calls: Calling, answer: Answer) -> None:
-    """The answer is whole: the driver hears of it."""
-    messages = (*calls.asked.messages, said(answer))
-    served.ended(draft_of(answer), thread(messages, request.who.session))
+    def _pieces(self, served: Served, request: Request, asked: Asked) -> Iterator[Any]:
+        last = None
+        with closing(_held(served) if served.drafted else served.answer) as pieces:
+            for last in pieces:
+                yield last
+        if last is not None:
+            self._ended(served, request, asked, last)
+
+    async def _apieces(self, served: Served, request: Request, asked: Asked) -> AsyncIterator[Any]:
+        last = None
+        async with aclosing(_aheld(served) if served.drafted else served.answer) as pieces:
+            async for last in pieces:
+                yield last
+        if last is not None:
+            self._ended(served, request, asked, last)
 
 
-def _pieces(served: Served, request: Request, calls: Calling) -> Iterator[Any]:
-    if served.drafted:
-        _ended(served, request, calls, served.answer)
-        yield _piece(served.answer)
-        return
-    last = None
-    with closing(served.answer):
-        for last in served.answer:
-            yield last
-    if last is not None:
-        _ended(served, request, calls, last)
+def _held(served: Served) -> Generator[Any, None, None]:
+    """A draft that was held back, as the only piece of a stream."""
+    yield _piece(served.answer)
 
 
-async def _apieces(served: Served, request: Request, calls: Calling) -> AsyncIterator[Any]:
-    if served.drafted:
-        _ended(served, request, calls, served.answer)
-        yield _piece(served.answer)
-        return
-    last = None
-    async with aclosing(served.answer):
-        async for last in served.answer:
-            yield last
-    if last is not None:
-        _ended(served, request, calls, last)
+async def _aheld(served: Served) -> AsyncGenerator[Any, None]:
+    """The same in async code."""
+    yield _piece(served.answer)
 
 
 def _piece(answer: Answer) -> Answer:
