@@ -4,13 +4,16 @@ Each call is one call of the LLM that serves, under its name, and is posted once
 route fails, the default one answers in the same way.
 """
 
+import asyncio
 import sqlite3
 from base64 import b64decode
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import (
     CacheControl,
@@ -29,7 +32,15 @@ import farthing
 from farthing.errors import InputError, RoutingError
 from farthing.io.tap import tap
 from farthing.run.grading import exact_match
-from llama_index_farthing import Cascade, LLMClassifier, RouterLLM, Rules, Trained, cached
+from llama_index_farthing import (
+    Cascade,
+    Embedding,
+    LLMClassifier,
+    RouterLLM,
+    Rules,
+    Trained,
+    cached,
+)
 
 # LlamaIndex's own: its agents look at every attribute, its Anthropic asks in an older form.
 pytestmark = [
@@ -510,12 +521,9 @@ def test_images_go_to_a_route_that_sees(make, decisions) -> None:
     assert ['claude-sonnet-4-6', 'claude-haiku-4-5'] == [one['model'] for one in decisions()]
 
 
-@pytest.mark.parametrize('first', ['anthropic', 'openai', 'responses'])
-@pytest.mark.parametrize('second', ['anthropic', 'openai', 'responses'])
+@pytest.mark.parametrize(('first', 'second'), [*permutations(NAMES, 2)])
 def test_a_conversation_goes_on_with_another_providers_model(first, second, request, make) -> None:
     llms = {name: request.getfixturevalue(name)() for name in (first, second)}
-    if first == second:
-        pytest.skip('the same provider')
     llm = make(routes=llms, default=first, policy=())
     said = [*SAID[:1], ChatMessage(role='user', blocks=[TextBlock(text=ASKED), CachePoint(
         cache_control=CacheControl(type='ephemeral'))])]  # fmt: skip
@@ -583,3 +591,65 @@ def test_an_argument_that_cannot_be_taken_is_refused_at_once(make, anthropic) ->
         make(default='other')
     with pytest.raises(ValueError, match='shadow_shre'):
         make(shadow_shre=1)
+
+
+@pytest.mark.parametrize('streaming', [True, False])
+async def test_a_query_engine(streaming, make, embeddings, installed, decisions) -> None:
+    index = VectorStoreIndex.from_documents([Document(text='Home.')], embed_model=embeddings)
+    engine = index.as_query_engine(llm=make(), streaming=streaming)
+    answer, late = engine.query(ASKED), await engine.aquery(ASKED)
+    if streaming:
+        assert ''.join(answer.response_gen)
+        assert [piece async for piece in late.async_response_gen()]
+
+    assert [('claude-haiku-4-5', 'light')] * 2 == [
+        (one['model'], one['chosen']) for one in decisions() if 'embedding' not in one['model']
+    ]
+
+
+async def test_concurrent_calls_keep_their_routes_and_tenants(make, decisions, posted) -> None:
+    llm = make()
+
+    async def one(number: int) -> str:
+        with farthing.attributed(tenant=f't{number}'):
+            said = [ChatMessage(f'My {"parcel" if number % 2 else "order"} {number}?')]
+            if number % 3:
+                return (await llm.achat(said)).additional_kwargs['farthing_run_id']
+            pieces = [piece async for piece in await llm.astream_chat(said)]
+            return pieces[-1].additional_kwargs['farthing_run_id']
+
+    runs = await asyncio.gather(*map(one, range(12)))
+
+    assert {
+        (run, f't{n}', NAMES['anthropic'][0 if n % 2 else 1]) for n, run in enumerate(runs)
+    } == {(one.run_id, one.attribution.tenant, one.model_requested) for one in posted()}
+    assert 12 == len([one for one in decisions() if one['chosen']])
+
+
+def test_a_stream_that_is_left_is_cancelled_and_says_what_was_decided(make, decisions) -> None:
+    stream = make().stream_chat(SAID)
+    next(stream)
+    stream.close()
+
+    (one,) = decisions()
+    assert ('claude-haiku-4-5', 'cancelled', 'light') == (
+        one['model'], one['status'], one['chosen']
+    )  # fmt: skip
+
+
+def test_nothing_of_a_route_is_written_out_with_the_router(make) -> None:
+    llm = make()
+
+    assert 'api_key' not in repr(llm)
+    assert 'routes' not in llm.to_dict()
+
+
+def test_examples_route_and_their_embedding_is_billed_as_routing(
+    make, embeddings, decisions
+) -> None:
+    examples = {'light': [ASKED], 'standard': ['Write a poem on the sea.']}
+    make(policy=Embedding(examples, embeddings)).chat(SAID)
+
+    asked, served = decisions()[-2:]
+    assert ('text-embedding-3-small', 'routing') == (asked['model'], asked['purpose'])
+    assert ('claude-haiku-4-5', 'embedding') == (served['model'], served['policy'])

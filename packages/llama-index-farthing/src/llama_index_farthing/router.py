@@ -42,11 +42,11 @@ class RouterLLM(FunctionCallingLLM):
     proof, the decided route serves that task from then on. The task is that of
     `farthing.attributed(...)` or `instrument_tags({'task': ...})`; tenant and session likewise.
 
-    A route is forced by `instrument_tags({'farthing_route': 'heavy'})`, or by `model=` with the name of a
-    route or its model. A stream calls its route at once, and falls back until its first piece has
-    come; a cascade holds a streamed draft back until it is accepted. Retries, time limits, caches
-    and prompts that are set on an LLM are the routes' own. It records its calls in its ledger by
-    itself, installed or not.
+    A route is forced by `instrument_tags({'farthing_route': 'heavy'})`, or by `model=` with the
+    name of a route or its model. A stream calls its route at once, and falls back until its first
+    piece has come; a cascade holds a streamed draft back until it is accepted. Retries, time
+    limits, caches and prompts that are set on an LLM are the routes' own. It records its calls in
+    its ledger by itself, installed or not.
 
     Attributes:
         routes: The LLMs by name, weakest first.
@@ -72,7 +72,7 @@ class RouterLLM(FunctionCallingLLM):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra='forbid')
 
-    routes: dict[str, SkipValidation[LLM]]
+    routes: dict[str, SkipValidation[LLM]] = Field(exclude=True, repr=False)
     policy: Any = Field(default=(), exclude=True)
     default: str
     mode: Mode = 'shadow'

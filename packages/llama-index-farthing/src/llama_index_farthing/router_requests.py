@@ -25,7 +25,7 @@ from llama_index_farthing.router_messages import arguments_of
 Answer: TypeAlias = ChatResponse | CompletionResponse | BaseModel
 
 ROUTE, RUN = 'farthing_route', 'farthing_run_id'
-"""In an answer's `additional_kwargs`: which route gave it, in which run; a tag may force a route."""
+"""In an answer's `additional_kwargs`: which route gave it, in which run. A tag forces a route."""
 _NEEDS: Mapping[str, Ability] = {'image': 'image', 'audio': 'audio', 'document': 'file'}
 """By the type of a message's block."""
 _MEDIA_CHARS = 4_000
