@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,6 +100,26 @@ def test_the_same_history_may_go_on_in_two_ways() -> None:
     assert ['light', 'heavy', 'heavy'] == [
         session(known, asked(5_100, thread), START_S).route for thread in ('one', 'other', 't')
     ]
+
+
+def test_what_is_usual_for_a_task_tells_how_long_and_how_hard_the_next_one_is() -> None:
+    known = Conversations()
+    for number in range(10):
+        known.learn(asked(4_000, None), answered(cache_write_tokens=800), thread=str(number))
+        for turn in range(3):
+            chars = 4_400 + 300 * turn
+            known.learn(
+                asked(chars, str(number)), answered('light', chars=chars), thread=str(number)
+            )
+
+    known.learn(asked(4_000, None), answered(cache_write_tokens=800), thread='t')
+
+    found = session(known, asked(4_300), START_S + 10)
+    # 30 of 41 turns wanted the light route, which weighs 20 turns beside the one of its own; 11
+    # conversations had 41 turns.
+    again = 20 * (30 / 41) / 21
+    assert again == pytest.approx(found.again)
+    assert again * (41 / 11 - 1) == pytest.approx(found.turns_left)
 
 
 def test_a_tool_call_of_another_process_is_known_by_its_route_alone() -> None:

@@ -11,7 +11,7 @@ from farthing.money import usd
 from farthing.routing import Draft, Rules
 from farthing.routing.evidence import Bar, Evidence
 from farthing.run import routing
-from farthing.run.grading import Graded, Judge, exact_match, json_equal
+from farthing.run.grading import Graded, JudgeModel, exact_match, json_equal
 from farthing.run.routing import dispatcher
 
 LIGHT = Rules.of([{'route': 'light', 'keywords': ['parcel']}])
@@ -165,7 +165,7 @@ def test_a_judge_is_asked_about_each_answer_and_paid_from_the_budget(
 ) -> None:
     grades = iter(['8', '6/10'])
     models.answers = lambda question: next(grades)
-    made = driver(Judge(model='any'))
+    made = driver(JudgeModel(model='any'))
     served(made, models)
     made.wait()
 
@@ -173,6 +173,18 @@ def test_a_judge_is_asked_about_each_answer_and_paid_from_the_budget(
     assert (0.6, 0.8) == (pair.weak_score, pair.strong_score)
     assert ['user', 'shadow', 'shadow', 'shadow'] == [one['purpose'] for one in decisions()]
     assert made.shadow.spent == sum(one['cost'] for one in decisions()[1:])
+
+
+def test_a_shadow_call_that_is_never_sent_costs_nothing(driver, models) -> None:
+    def refuses(route: str) -> Draft:
+        raise NotImplementedError('no tools')
+
+    models.replay = refuses
+    made = driver(always(1))
+    served(made, models)
+    made.wait()
+
+    assert (0, {'failed': 1}) == (made.shadow.spent, made.shadow.counts)
 
 
 def test_a_route_without_a_price_ends_the_experiment(ledger, models, monkeypatch) -> None:

@@ -10,9 +10,9 @@ from langchain_core.runnables import Runnable
 
 import farthing
 import llama_index_farthing
-from farthing.run.grading import Graded
 from langchain_farthing import (
     Cascade,
+    Graded,
     LedgerCallbackHandler,
     LedgerEmbeddings,
     LLMClassifier,

@@ -13,7 +13,9 @@ from langchain_farthing.handler import LedgerCallbackHandler
 from langchain_farthing.recording import recording
 
 if TYPE_CHECKING:
-    from farthing.routing import Cascade, LLMClassifier, Rule, Rules
+    from farthing.routing import Cascade, Judge, LLMClassifier, Rule, Rules
+    from farthing.routing.evidence import Bar
+    from farthing.run.grading import Graded, JudgeModel, exact_match, json_equal
     from farthing.run.policies import Embedding, TaskTable, Trained
     from langchain_farthing.annotator import CacheAnnotator
     from langchain_farthing.caching import cached
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
     from langchain_farthing.router_middleware import RouterMiddleware
 
 __all__ = [
+    'Bar',
     'CacheAnnotator',
     'CacheAnnotatorMiddleware',
     'Cascade',
     'Embedding',
+    'Graded',
+    'Judge',
+    'JudgeModel',
     'LLMClassifier',
     'LedgerCallbackHandler',
     'LedgerEmbeddings',
@@ -36,16 +42,22 @@ __all__ = [
     'TaskTable',
     'Trained',
     'cached',
+    'exact_match',
+    'json_equal',
     'recording',
 ]
 
 # Loaded when they are first asked for: a program that records does not wait for them, and the
 # middleware needs `langchain`, which the rest does without.
 _HOMES = {
+    'Bar': 'farthing.routing.evidence',
     'CacheAnnotator': 'langchain_farthing.annotator',
     'CacheAnnotatorMiddleware': 'langchain_farthing.middleware',
     'Cascade': 'farthing.routing',
     'Embedding': 'farthing.run.policies',
+    'Graded': 'farthing.run.grading',
+    'Judge': 'farthing.routing',
+    'JudgeModel': 'farthing.run.grading',
     'LLMClassifier': 'farthing.routing',
     'RouterChatModel': 'langchain_farthing.router',
     'RouterMiddleware': 'langchain_farthing.router_middleware',
@@ -54,6 +66,8 @@ _HOMES = {
     'TaskTable': 'farthing.run.policies',
     'Trained': 'farthing.run.policies',
     'cached': 'langchain_farthing.caching',
+    'exact_match': 'farthing.run.grading',
+    'json_equal': 'farthing.run.grading',
 }
 
 

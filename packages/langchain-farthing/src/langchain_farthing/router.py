@@ -57,10 +57,11 @@ class RouterChatModel(Routed):
         fallback: Whether, or to which routes in order, a call goes whose route fails: `True` is
             the default route, then stronger ones.
         ask_within_s: How long a policy's question to a model may take, in seconds.
-        grader: Grades an answer: a function of `farthing.run.grading.Graded`.
+        grader: Grades an answer: `exact_match`, `json_equal`, `JudgeModel(model=...)`, or any
+            function of `Graded`.
         shadow_share: Which share of the calls a second route answers as well.
         shadow_budget_usd: The most that these calls and their grading may cost in USD.
-        bar: What a route must clear to be promoted; a `farthing.routing.evidence.Bar`.
+        bar: What a route must clear to be promoted; a `Bar`.
         facts: What is known better of a route: fields of `farthing.routing.Route` by name, such as
             `{'light': {'not_tenants': {'acme'}}}`.
         ledger: As for `LedgerCallbackHandler`.

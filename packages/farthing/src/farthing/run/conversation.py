@@ -37,6 +37,23 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """What conversations of a task are like.
+
+    Attributes:
+        turns: Turns in all, on average; those that still go on are counted with what they had.
+        wanted: The share of the turns that wanted each route.
+    """
+
+    turns: float
+    wanted: Mapping[str, float]
+
+    def share(self, routes: Sequence[str]) -> float:
+        """The share of the turns that wanted one of these routes."""
+        return sum(self.wanted.get(name, 0.0) for name in routes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """A call of a conversation that was answered.
 
@@ -94,7 +111,7 @@ class Conversation:
     turn_output: int = 0
 
     def session(
-        self, request: Request, routes: Sequence[str], *, at_s: float, usual_turns: float | None
+        self, request: Request, routes: Sequence[str], *, at_s: float, usual: Usual | None
     ) -> Session:
         """What a router is told when a request goes on with it.
 
@@ -102,7 +119,7 @@ class Conversation:
             request: The request.
             routes: The names of all routes, weakest first.
             at_s: Seconds since 1970.
-            usual_turns: Turns of such a conversation in all; `None` is unknown.
+            usual: What such conversations are like; `None` is unknown.
         """
         compacted = request.chars < self.chars
         prefix = 0 if compacted else self.prefix_tokens
@@ -110,10 +127,15 @@ class Conversation:
         expired = bool(self.warm) and not warm
         output = self.turn_output if self.output_tokens is None else self.output_tokens
         added = tokens(request.chars - self.chars) if self.new_tokens is None else self.new_tokens
-        # What policies wanted less for than the strongest cache that would be left.
+        # Turns that want less than the strongest route whose cache might be left.
         strongest = max((n for n, name in enumerate(routes) if name in warm), default=len(routes))
-        alike = sum(self.wanted.get(name, 0) for name in routes[:strongest])
-        ahead = outlook(self.turns, alike, usual_turns=usual_turns)
+        weaker = routes[:strongest]
+        ahead = outlook(
+            self.turns,
+            sum(self.wanted.get(name, 0) for name in weaker),
+            usual_turns=None if usual is None else usual.turns,
+            usual_share=None if usual is None else usual.share(weaker),
+        )
         return Session(
             id=self.id,
             route=self.route,

@@ -1,25 +1,37 @@
 """The latest conversations that a process routes; one that it does not know is a first turn."""
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from farthing.estimate import tokens
 from farthing.routing import Session
 from farthing.run.calls import Request
-from farthing.run.conversation import Answered, Conversation
+from farthing.run.conversation import Answered, Conversation, Usual
 
 _MOST = 10_000
 _FEW = 5  # conversations of a task, below which nobody knows how long the next one will be
 
 
 @dataclass(slots=True)
-class _Lengths:
-    """How many conversations of a task began, and how many turns they had in all."""
+class _Task:
+    """How many conversations of a task began, and how many of their turns wanted each route."""
 
     begun: int = 0
-    turns: int = 0
+    wanted: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def usual(self) -> Usual | None:
+        """What they are like; `None` where few were seen."""
+        if self.begun < _FEW:
+            return None
+        turns = self.wanted.total()
+        shares = {name: count / turns for name, count in self.wanted.items()}
+        return Usual(turns=turns / self.begun, wanted=shares)
+
+
+_UNSEEN = _Task()
 
 
 class Conversations:
@@ -28,7 +40,7 @@ class Conversations:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[Hashable, Conversation] = OrderedDict()
-        self._lengths: OrderedDict[str | None, _Lengths] = OrderedDict()
+        self._tasks: OrderedDict[str | None, _Task] = OrderedDict()
 
     def session(
         self, request: Request, routes: Sequence[str], *, provider: str, at_s: float
@@ -44,8 +56,8 @@ class Conversations:
         with self._lock:
             known = self._of(request)
             if known is not None:
-                usual = self._usual_turns(request.who.task)
-                return known.session(request, routes, at_s=at_s, usual_turns=usual)
+                task = self._tasks.get(request.who.task, _UNSEEN)
+                return known.session(request, routes, at_s=at_s, usual=task.usual)
         if request.pending_route is None or request.pending_route not in routes:
             return None
         # Another process has called the tool: only who did is known, from its answer.
@@ -74,9 +86,9 @@ class Conversations:
         """
         with self._lock:
             known = self._of(request)
-            lengths = self._of_task(request.who.task)
-            lengths.begun += known is None
-            lengths.turns += not call.goes_on
+            task = self._of_task(request.who.task)
+            task.begun += known is None
+            task.wanted[call.wanted] += not call.goes_on or known is None
             if known is None:
                 known = Conversation(
                     id=f'{hash(thread):x}', route=call.route.name, chars=0, prefix_tokens=0
@@ -90,16 +102,9 @@ class Conversations:
     def _of(self, request: Request) -> Conversation | None:
         return None if request.thread is None else self._known.get(request.thread)
 
-    def _of_task(self, task: str | None) -> _Lengths:
-        found = self._lengths.pop(task, None) or _Lengths()
-        self._lengths[task] = found
-        while len(self._lengths) > _MOST:
-            self._lengths.popitem(last=False)
+    def _of_task(self, task: str | None) -> _Task:
+        found = self._tasks.pop(task, None) or _Task()
+        self._tasks[task] = found
+        while len(self._tasks) > _MOST:
+            self._tasks.popitem(last=False)
         return found
-
-    def _usual_turns(self, task: str | None) -> float | None:
-        """Turns of the task's conversations on average; those that still go on are counted too."""
-        lengths = self._lengths.get(task)
-        if lengths is None or lengths.begun < _FEW:
-            return None
-        return lengths.turns / lengths.begun

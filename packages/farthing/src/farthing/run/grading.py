@@ -76,7 +76,7 @@ def json_equal(graded: Graded) -> Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
+class JudgeModel:
     """A grader that asks a model.
 
     Attributes:

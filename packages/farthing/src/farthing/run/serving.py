@@ -22,7 +22,6 @@ class Attempt:
     def __init__(self, serving: 'Serving', route: str, kind: Kind) -> None:
         self.route = route
         self.kind: Kind = kind
-        self.error: str | None = None
         self.last: Posted | None = None
         self._serving = serving
 

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
+from typing import TypeVar
 
 from farthing.attribution import attributed
 from farthing.errors import InputError
@@ -27,6 +29,7 @@ from farthing.run.serving import Tally
 
 _log = logging.getLogger('farthing')
 _MOST_WAITING = 100
+_T = TypeVar('_T')
 
 
 class Shadow:
@@ -128,17 +131,9 @@ class Shadow:
         )
         calling, grading = _Shadowed(replay, self._router), Tally()
         with about:
-            try:
-                calling.asking()
-                with following(calling):
-                    answer = replay.call()
-            finally:
-                self._pay(calling)
-            try:
-                with following(grading):
-                    scores = self._graded(replay, answer, grading)
-            finally:
-                self._pay(grading)
+            calling.asking()
+            answer = self._paid(calling, replay.call)
+            scores = self._paid(grading, partial(self._graded, replay, answer, grading))
         if scores is None or calling.last is None:
             return 'ungraded'
         now, source = datetime.now(UTC), source_of(self._grader)
@@ -172,8 +167,19 @@ class Shadow:
         """What the ledger holds of earlier shadow calls that have a price."""
         return self._ledger.report(where={'purpose': 'shadow'}).total.cost
 
-    def _pay(self, tally: Tally) -> None:
-        cost = tally.cost
+    def _paid(self, tally: Tally, work: Callable[[], _T]) -> _T:
+        """What `work` returns or raises; what it costs is taken from the budget."""
+        try:
+            with following(tally):
+                return work()
+        except Exception:
+            if tally.last is None:
+                tally = Tally()  # it failed before anything was sent
+            raise
+        finally:
+            self._pay(tally.cost)
+
+    def _pay(self, cost: int | None) -> None:
         if cost is not None:
             self._spent = (self._spent or 0) + cost
         elif not self._unknown:
