@@ -6,8 +6,8 @@
 from langchain_anthropic import ChatAnthropic
 
 import farthing
-from farthing.routing import Bar, Evidence
-from langchain_farthing import RouterChatModel, Rules
+from farthing.routing import Evidence
+from langchain_farthing import Bar, RouterChatModel, Rules
 
 ASKED = {
     'tags': 'Name the department for this mail in at most 3 words: parcel {} is late.',

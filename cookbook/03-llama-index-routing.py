@@ -9,8 +9,8 @@ from llama_index.core.llms import ChatMessage
 from llama_index.llms.anthropic import Anthropic
 
 import farthing
-from farthing.routing import Bar, Evidence
-from llama_index_farthing import RouterLLM, Rules
+from farthing.routing import Evidence
+from llama_index_farthing import Bar, RouterLLM, Rules
 
 URL = os.environ.get('ANTHROPIC_BASE_URL')
 ASKED = {

@@ -27,6 +27,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from llama_index_instrumentation.dispatcher import instrument_tags
 from pydantic import BaseModel
+from tests.annotator import Marking
 
 import farthing
 from farthing.errors import InputError, RoutingError
@@ -538,14 +539,21 @@ def test_a_conversation_goes_on_with_another_providers_model(first, second, requ
     assert before == [one.model_dump() for one in over]
 
 
-async def test_routes_may_be_cached(make, anthropic, ledger, sim, decisions) -> None:
-    routes = {
-        name: cached(anthropic(model), ledger=ledger)
-        for name, model in zip(('light', 'standard'), NAMES['anthropic'], strict=True)
-    }
-    answer = await FunctionAgent(tools=TOOLS, llm=make(routes=routes)).run(ASKED)
+@pytest.mark.parametrize('around', ['routes', 'router'])
+async def test_routes_may_be_cached(around, make, anthropic, ledger, decisions) -> None:
+    marking = Marking()
+    if around == 'routes':
+        routes = {
+            name: cached(anthropic(model), annotator=marking)
+            for name, model in zip(('light', 'standard'), NAMES['anthropic'], strict=True)
+        }
+        llm = make(routes=routes)
+    else:
+        llm = cached(make(), annotator=marking)
+    answer = await FunctionAgent(tools=TOOLS, llm=llm).run(ASKED)
 
     assert str(answer)
+    assert ['claude-haiku-4-5'] * 2 == [model for *_, model in marking.asked]
     assert [('claude-haiku-4-5', 'light')] * 2 == [
         (one['model'], one['chosen']) for one in decisions()
     ]

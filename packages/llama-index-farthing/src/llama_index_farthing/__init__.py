@@ -16,14 +16,20 @@ from llama_index_farthing.caching import cached
 from llama_index_farthing.switch import Installed, install, recording, uninstall
 
 if TYPE_CHECKING:
-    from farthing.routing import Cascade, LLMClassifier, Rule, Rules
+    from farthing.routing import Cascade, Judge, LLMClassifier, Rule, Rules
+    from farthing.routing.evidence import Bar
+    from farthing.run.grading import Graded, JudgeModel, exact_match, json_equal
     from farthing.run.policies import Embedding, TaskTable, Trained
     from llama_index_farthing.router import RouterLLM
 
 __all__ = [
+    'Bar',
     'Cascade',
     'Embedding',
+    'Graded',
     'Installed',
+    'Judge',
+    'JudgeModel',
     'LLMClassifier',
     'RouterLLM',
     'Rule',
@@ -31,21 +37,29 @@ __all__ = [
     'TaskTable',
     'Trained',
     'cached',
+    'exact_match',
     'install',
+    'json_equal',
     'recording',
     'uninstall',
 ]
 
 # Loaded when they are first asked for: a program that records does not wait for them.
 _HOMES = {
+    'Bar': 'farthing.routing.evidence',
     'Cascade': 'farthing.routing',
     'Embedding': 'farthing.run.policies',
+    'Graded': 'farthing.run.grading',
+    'Judge': 'farthing.routing',
+    'JudgeModel': 'farthing.run.grading',
     'LLMClassifier': 'farthing.routing',
     'RouterLLM': 'llama_index_farthing.router',
     'Rule': 'farthing.routing',
     'Rules': 'farthing.routing',
     'TaskTable': 'farthing.run.policies',
     'Trained': 'farthing.run.policies',
+    'exact_match': 'farthing.run.grading',
+    'json_equal': 'farthing.run.grading',
 }
 
 

@@ -1,6 +1,6 @@
 """An LLM that sends each call to the cheapest of several LLMs that is good enough."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -137,6 +137,13 @@ class RouterLLM(FunctionCallingLLM):
         if run_id is None:
             raise RoutingError('this answer does not tell its run: give the id of the run')
         self._service.dispatcher.feedback(run_id, score, source=source)
+
+    def with_routes(self, change: Callable[[LLM], LLM]) -> 'RouterLLM':
+        """A copy whose LLMs are changed; what it knows and decides is the same."""
+        copied = self.model_copy()
+        copied.routes = {name: change(one) for name, one in self.routes.items()}
+        copied._service = self._service.over(copied.routes)  # noqa: SLF001 - our own class
+        return copied
 
     def wait(self) -> None:
         """Wait until all of the sample is replayed and graded, and take in what that proves."""

@@ -31,6 +31,10 @@ class Service:
         self._llms = llms
         self._recorder = recorder
 
+    def over(self, llms: Mapping[str, LLM]) -> 'Service':
+        """The same over other LLMs of the same routes."""
+        return Service(llms, self.dispatcher, self._recorder)
+
     def whole(self, asked: Asked) -> Any:
         """The answer."""
         request, calls = self._request(asked), Sync(self._llms, asked, self._recorder)
