@@ -7,6 +7,7 @@ from decimal import Decimal
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
+from llama_index.core.llms import LLM, ChatMessage
 
 import farthing
 import llama_index_farthing
@@ -76,6 +77,21 @@ def llama_index() -> farthing.Usage:
         pass
     installed.uninstall()
     return installed.spend.usage
+
+
+def llama_index_routed(light: LLM, heavy: LLM) -> str:
+    llm = llama_index_farthing.RouterLLM(
+        routes={'light': light, 'heavy': llama_index_farthing.cached(heavy)},
+        policy=[
+            llama_index_farthing.TaskTable.from_ledger(),
+            llama_index_farthing.LLMClassifier(model=light),
+        ],
+        default='heavy',
+        grader=llama_index_farthing.exact_match,
+    )
+    answer = llm.chat([ChatMessage('x')])
+    llm.feedback(answer, 1)
+    return answer.message.content or ''
 
 
 def reading(since: datetime) -> Sequence[Decimal]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from farthing.attribution import Attribution
 from farthing.entry import CallType
 from farthing.meter.account import Account
-from farthing.meter.following import follower
+from farthing.meter.following import Follower, follower
 
 
 class Run:
@@ -200,6 +200,11 @@ def close(run: Run) -> bool:
 def here() -> Run | None:
     """The innermost open run around this code."""
     return next((run for run in reversed(_here.get()) if not run.closed), None)
+
+
+def followed(by: Follower) -> Run | None:
+    """The latest run that started in this context and has that follower, ended or not."""
+    return next((run for run in reversed(_here.get()) if run.follower is by), None)
 
 
 def still_open() -> list[Run]:
