@@ -21,7 +21,7 @@ from tests.langchain.context import (
 )
 
 from farthing.cli import main
-from langchain_farthing import ClearToolResults, PeriodicSummary, Window
+from langchain_farthing import ClearToolResults, LedgerCallbackHandler, PeriodicSummary, Window
 
 SYSTEM = 'You are brief. ' * 700
 
@@ -132,6 +132,22 @@ def test_a_summary_reads_the_prompt_that_is_cached_where_that_is_cheaper(
     for entry in made:
         assert entry.usage.cache_read_tokens > 0.8 * entry.usage.input_tokens
     assert texts(asked(wire)[-1])[1].startswith(SUMMARY)
+
+
+def test_a_summary_is_the_tenants_whose_session_it_is_of(
+    claude, ledger, sim, entries, handler
+) -> None:
+    told = LedgerCallbackHandler(ledger, tenant='acme', task='support')
+    policy = PeriodicSummary(every=2, keep_turns=1, model=claude(model='claude-haiku-4-5'))
+    one = Chat(claude(), policy, ledger=ledger, handler=told, sim=sim)
+
+    one.say(*map(question, range(6)))
+
+    assert {'user', 'summary'} == {entry.attribution.purpose for entry in entries()}
+    whose = {
+        (who.tenant, who.task, who.session) for who in (entry.attribution for entry in entries())
+    }
+    assert {('acme', 'support', 'one')} == whose
 
 
 def test_a_session_is_purged_by_its_name(chat, run, ledger) -> None:

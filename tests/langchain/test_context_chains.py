@@ -96,6 +96,16 @@ def test_a_summary_needs_a_model_that_makes_it(memory) -> None:
         memory(ServerCompaction())
 
 
+def test_a_call_that_does_not_say_whose_it_is_goes_out_whole(memory, claude, wire) -> None:
+    window = memory(Window(keep_turns=1, every=1))
+    said = [HumanMessage(question(0)), AIMessage('So.')] * 4 + [HumanMessage(question(1))]
+
+    (PROMPT | window | claude()).invoke({'said': said})
+
+    assert 9 == len(texts(wire.bodies[-1]))
+    assert {'unreadable_call': 1} == dict(window.driver.failures)
+
+
 def test_a_history_shows_a_view_and_keeps_everything(memory) -> None:
     window = memory(Window(keep_turns=1, every=1))
     kept = InMemoryChatMessageHistory()

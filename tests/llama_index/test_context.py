@@ -15,9 +15,10 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.llms import ChatResponse, MockLLM
-from llama_index.core.memory import Memory
+from llama_index.core.memory import ChatMemoryBuffer, Memory
 from llama_index.core.tools import FunctionTool
 
+from farthing.attribution import attributed
 from farthing.context import ClearToolResults, Rates, Select
 from farthing.errors import InputError
 from farthing.run.context_policies import ContextOptions
@@ -202,6 +203,28 @@ def test_a_summary_takes_the_place_of_old_turns_and_its_cost_is_booked(
     made = [entry for entry in posted() if entry.attribution.purpose == 'summary']
     assert made
     assert {'one'} == {entry.attribution.session for entry in made}
+
+
+def test_what_is_reported_as_saved_is_what_was_saved_though_the_system_text_is_not_seen(
+    memory, installed, anthropic, ledger
+) -> None:
+    rules = [ChatMessage('You are brief. ' * 1_000, role='system')]
+    kept = {'whole': ChatMemoryBuffer.from_defaults(token_limit=10**6)}
+    kept['window'] = memory(Window(keep_turns=1, every=2))
+    for name, one in kept.items():
+        engine = SimpleChatEngine.from_defaults(llm=anthropic(), memory=one, prefix_messages=rules)
+        with attributed(task=name):
+            for n in range(8):
+                engine.chat(question(n))
+
+    cost = {row.keys['task']: row.cost for row in ledger.report(by='task').rows}
+    (saved,) = [
+        row.saved
+        for row in ledger.report(by='context_policy').rows
+        if row.keys['context_policy'] is not None
+    ]
+    # Our count of a text is not the provider's: the saving is known by a tenth.
+    assert saved == pytest.approx(cost['whole'] - cost['window'], rel=0.1)
 
 
 def test_a_summary_is_made_where_nobody_says_that_the_answer_has_come(

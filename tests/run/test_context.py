@@ -21,7 +21,7 @@ from farthing.meter.shared import meter
 from farthing.prices.quote import UNSAID
 from farthing.run.context import ContextDriver
 from farthing.run.remaining import Remaining
-from farthing.run.savings import whole
+from farthing.run.savings import reported, whole
 from farthing.run.talk import Answered, Prepared, Talk
 from farthing.usage import Usage
 from farthing.wire.prompt import Shape
@@ -256,7 +256,7 @@ def test_where_nothing_is_cached_what_is_dropped_pays_at_once(driver) -> None:
     assert [3, 4, 4, 4] == cut
 
 
-def test_the_usage_of_the_whole_history_is_scaled_from_what_was_sent() -> None:
+def test_the_whole_history_would_have_been_read_and_its_end_be_written() -> None:
     sent = Usage(
         input_tokens=1_000,
         output_tokens=50,
@@ -265,9 +265,8 @@ def test_the_usage_of_the_whole_history_is_scaled_from_what_was_sent() -> None:
         cache_write_5m_tokens=390,
     )
 
-    # 2,000 of our tokens were sent and are 1,000 of theirs; of 10,000, 9,000 had been sent before.
-    warm = whole(sent, sent=2_000, full=10_000, before=9_000)
-    cold = whole(sent, sent=2_000, full=10_000, before=None)
+    warm = whole(sent, full=5_000, before=4_500)
+    cold = whole(sent, full=5_000, before=None)
 
     assert (5_000, 4_500, 490, 490) == (
         warm.input_tokens,
@@ -276,8 +275,19 @@ def test_the_usage_of_the_whole_history_is_scaled_from_what_was_sent() -> None:
         warm.cache_write_5m_tokens,
     )
     assert (600, 4_390) == (cold.cache_read_tokens, cold.cache_write_tokens)
-    plain = whole(Usage(input_tokens=1_000, output_tokens=50), sent=2_000, full=10_000, before=1)
+    plain = whole(Usage(input_tokens=1_000, output_tokens=50), full=5_000, before=1)
     assert Usage(input_tokens=5_000, output_tokens=50) == plain
+
+
+def test_what_was_reported_beyond_a_memorys_messages_is_in_every_prompt() -> None:
+    used = Usage(input_tokens=1_000, output_tokens=50)
+
+    # All was seen, and 2,000 of our tokens are 1,000 of theirs.
+    assert 5_000 == reported(10_000, used, sent=2_000, complete=True)
+    # 600 of 1,000 were seen; the system text and the tools are the other 400.
+    assert 3_400 == reported(3_000, used, sent=600, complete=False)
+    # We counted too high.
+    assert 5_000 == reported(10_000, used, sent=2_000, complete=False)
 
 
 def test_what_is_stored_is_forgotten_by_age_and_by_name(tmp_path) -> None:

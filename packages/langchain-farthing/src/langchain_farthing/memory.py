@@ -43,7 +43,7 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
         session: The session's name from the call's config.
         model: The model behind it. Without it, the prices of the model that answered last are
             reckoned with, and before the first answer those of Claude Sonnet.
-        limit: The most tokens a prompt may have.
+        limit: The most tokens that the messages may have; tools are not seen here.
         ledger: Where decisions are booked; as for the other parts of this package.
         options: Clock, retention and time limits.
 
@@ -81,7 +81,7 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
         **_: Any,
     ) -> list[BaseMessage]:
         """The messages that the model shall see."""
-        who = who_of(ensure_config(config), self._session)
+        who = self._who(config)
         return self._call_with_config(
             lambda given: self.view(messages_of(given), who), input, config
         )
@@ -93,27 +93,42 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
         **_: Any,
     ) -> list[BaseMessage]:
         """The messages that the model shall see."""
-        who = who_of(ensure_config(config), self._session)
+        who = self._who(config)
 
         async def viewed(given: LanguageModelInput) -> list[BaseMessage]:
             return await self.aview(messages_of(given), who)
 
         return await self._acall_with_config(viewed, input, config)
 
-    def view(self, messages: Sequence[BaseMessage], who: Attribution) -> list[BaseMessage]:
-        """The messages that the model shall see, of a conversation that is `who`'s."""
+    def view(self, messages: Sequence[BaseMessage], who: Attribution | None) -> list[BaseMessage]:
+        """The messages that the model shall see, of a conversation that is `who`'s.
+
+        All of them, where nobody could say whose it is.
+        """
         talk = self._talk(messages, who)
         return [*messages] if talk is None else self._sent(messages, self.driver.prepare(talk))
 
-    async def aview(self, messages: Sequence[BaseMessage], who: Attribution) -> list[BaseMessage]:
+    async def aview(
+        self, messages: Sequence[BaseMessage], who: Attribution | None
+    ) -> list[BaseMessage]:
         """The same without waiting in the loop."""
         talk = self._talk(messages, who)
         if talk is None:
             return [*messages]
         return self._sent(messages, await self.driver.aprepare(talk))
 
-    def _talk(self, messages: Sequence[BaseMessage], who: Attribution) -> Talk | None:
+    def _who(self, config: RunnableConfig | None) -> Attribution | None:
+        """Whose the conversation is; `None` where that cannot be told, which is counted."""
+        try:
+            return who_of(ensure_config(config), self._session)
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
+            self.driver.failures.count('unreadable_call', error)
+            return None
+
+    def _talk(self, messages: Sequence[BaseMessage], who: Attribution | None) -> Talk | None:
         """The call as the driver takes it; `None` where it cannot be read, which is counted."""
+        if who is None:
+            return None
         try:
             parts = tuple(map(part_of, messages))
         except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is counted
@@ -127,6 +142,7 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
             model=model,
             who=who,
             limit=self._limit,
+            complete=False,  # tools are bound to the model
         )
 
     def _sent(self, messages: Sequence[BaseMessage], prepared: Prepared) -> list[BaseMessage]:

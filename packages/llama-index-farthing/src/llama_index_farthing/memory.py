@@ -45,7 +45,7 @@ class MemorySummarizer(BaseMemory):
         llm: The model that is asked. Without it, the prices of the model that answered last are
             reckoned with, and before the first answer those of Claude Sonnet.
         chat_store: Keeps the messages; in memory unless given.
-        limit: The most tokens a prompt may have.
+        limit: The most tokens that the messages may have; what the caller adds is not seen here.
         ledger: Where decisions are booked; as for the other parts of this package.
         options: Clock, retention and time limits.
 
@@ -163,6 +163,7 @@ class MemorySummarizer(BaseMemory):
             model=model,
             who=narrowed(whom(), session=self.session_id),
             limit=self.limit,
+            complete=False,  # the system text and the tools are the caller's
         )
 
     def _sent(self, messages: Sequence[ChatMessage], prepared: Prepared) -> list[ChatMessage]:

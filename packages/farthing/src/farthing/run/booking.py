@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import TypeVar
 
 from farthing.caching.minimum import cacheable
 from farthing.context import Rates
@@ -16,7 +17,7 @@ from farthing.meter.choices import Answer, Fits
 from farthing.prices import Call, PriceBook
 from farthing.prices.quote import UNSAID
 from farthing.run.counting import Failures
-from farthing.run.savings import whole
+from farthing.run.savings import reported, whole
 from farthing.run.talk import Prepared, Talk, Wanted
 from farthing.run.tokens import Tokens
 from farthing.usage import Usage
@@ -29,6 +30,8 @@ ENOUGH_CALLS = 200
 _UNCACHED = 3  # so many prompts in a row that could have been cached and were not
 _AGAIN_S = 60.0
 _MOST = 1_000
+_LEAST_GROWTH = 100  # tokens: what frames a message is no longer much of it
+_Value = TypeVar('_Value')
 _ROLES = {'user': 'user', 'tool_result': 'user', 'assistant': 'model', 'tool_call': 'model'}
 
 
@@ -68,6 +71,7 @@ class Booking:
         self._calls: Counter[str] = Counter()
         self._uncached: Counter[str] = Counter()
         self._lives: OrderedDict[bytes, timedelta] = OrderedDict()
+        self._lengths: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self.answered_by: tuple[str, str] | None = None
         self._losing: dict[str, tuple[float, bool]] = {}
 
@@ -172,24 +176,22 @@ class Booking:
         decision = prepared.plan.decision
         if not (decision.dropped_tokens or decision.rewrite or prepared.retrieved):
             return cost, None if cost is None else 0
+        warm = prepared.warm_tokens
         every = whole(
             usage,
-            sent=prepared.view.tokens,
-            full=prepared.full_tokens,
-            before=prepared.warm_tokens,
+            full=_reported(prepared, prepared.full_tokens, usage),
+            before=None if warm is None else _reported(prepared, warm, usage),
         )
         without = self._book.quote(every, call).cost
         return without, None if cost is None or without is None else without - cost
 
     def _learn(self, prepared: Prepared, counter: Tokens, usage: Usage, saved: int | None) -> None:
         talk = prepared.talk
-        counter.learn(counted=prepared.view.tokens, reported=usage.input_tokens)
+        self._learn_length(prepared, counter, usage.input_tokens)
         cached = usage.cache_read_tokens or usage.cache_write_tokens
         with self._lock:
             if prepared.name is not None and (life := _life(usage)) is not None:
-                self._lives[prepared.name.key] = life
-                if len(self._lives) > _MOST:
-                    self._lives.popitem(last=False)
+                _put(self._lives, prepared.name.key, life)
             if cached:
                 self._uncached[talk.model] = 0
             elif cacheable(talk.provider, talk.model, usage.input_tokens) == 'yes':
@@ -197,6 +199,21 @@ class Booking:
             if saved is not None and not prepared.off:
                 self._calls[talk.model] += 1
                 self._news[talk.model] += saved
+
+    def _learn_length(self, prepared: Prepared, counter: Tokens, reported_tokens: int) -> None:
+        """Learn from a prompt that we saw whole, or else from how far it is longer than the last.
+
+        What is in every prompt of a conversation and was not seen is no part of that.
+        """
+        base = prepared.base_tokens
+        if prepared.talk.complete:
+            counter.learn(base=base, reported=reported_tokens)
+        elif prepared.name is not None:
+            with self._lock:
+                before = self._lengths.get(prepared.name.key)
+                _put(self._lengths, prepared.name.key, (base, reported_tokens))
+            if before is not None and base - before[0] >= _LEAST_GROWTH:
+                counter.learn(base=base - before[0], reported=reported_tokens - before[1])
 
     def _decision(
         self,
@@ -239,6 +256,18 @@ class Booking:
         )
 
 
+def _put(known: OrderedDict[bytes, _Value], key: bytes, value: _Value) -> None:
+    """Remember a value, and forget the oldest of too many."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _MOST:
+        known.popitem(last=False)
+
+
+def _reported(prepared: Prepared, tokens: int, usage: Usage) -> int:
+    return reported(tokens, usage, sent=prepared.view.tokens, complete=prepared.talk.complete)
+
+
 def _life(usage: Usage) -> timedelta | None:
     """The longest lifetime that a call wrote for; `None` where it wrote nothing or did not say."""
     lives = (
@@ -253,5 +282,5 @@ def _cache(prepared: Prepared, reused_tokens: int, usage: Usage | None) -> str |
     """Whether the cache had what the last call had sent; `None` where nothing was to be had."""
     if usage is None or prepared.warm_tokens is None or not reused_tokens:
         return None
-    expected = reused_tokens * usage.input_tokens // prepared.view.tokens
+    expected = _reported(prepared, reused_tokens, usage)
     return 'hit' if 10 * usage.cache_read_tokens >= 9 * expected else 'miss'

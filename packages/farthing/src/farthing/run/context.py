@@ -207,6 +207,7 @@ class ContextDriver:
             overdue=asked is not None and asked == old.asked,
             plan=planned,
             warm_tokens=None if setting.is_cold(old) else history.fixed_tokens + before,
+            base_tokens=counter.base(view.tokens),
             full_tokens=history.fixed_tokens + history.sums[-1],
             remaining_calls=setting.remaining_calls,
             name=name,

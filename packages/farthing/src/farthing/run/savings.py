@@ -2,7 +2,7 @@
 
 Without it the whole history would have been sent. All that the last call sent would have been read
 from the cache while that was warm, and the rest been paid as this call paid for what was new to it.
-Lengths are scaled by what the provider counted of the prompt that was sent.
+Lengths are as the provider would count them, by what it counted of the prompt that was sent.
 """
 
 from dataclasses import replace
@@ -13,29 +13,41 @@ from farthing.usage import Usage
 _LIFETIMES = ('cache_write_5m_tokens', 'cache_write_1h_tokens', 'cache_write_30m_tokens')
 
 
-def whole(usage: Usage, *, sent: int, full: int, before: int | None) -> Usage:
+def reported(tokens: int, usage: Usage, *, sent: int, complete: bool) -> int:
+    """What the provider would count of a prompt of which we count `tokens`.
+
+    Args:
+        tokens: By our count.
+        usage: Of the prompt that was sent.
+        sent: What we counted of that.
+        complete: Whether we saw all of it. Else what was reported beyond our count is taken for
+            what is in every prompt and was not seen: system text, tools.
+    """
+    if complete or usage.input_tokens <= sent:
+        return tokens * usage.input_tokens // sent
+    return tokens + usage.input_tokens - sent
+
+
+def whole(usage: Usage, *, full: int, before: int | None) -> Usage:
     """The usage of the same call with the whole history.
 
     Args:
         usage: As reported.
-        sent: What we counted of the prompt that was sent.
-        full: What we counted of the prompt with the whole history.
+        full: Input tokens of the prompt with the whole history.
         before: And of the one that the last call would have sent; `None` once the cache is cold.
     """
-    tokens = full * usage.input_tokens // sent
     plain = replace(
         usage,
-        input_tokens=tokens,
+        input_tokens=full,
         cache_read_audio_tokens=None,
         cache_read_image_tokens=None,
     )
     if not (usage.cache_read_tokens or usage.cache_write_tokens):
         return plain
-    read = usage.cache_read_tokens if before is None else before * usage.input_tokens // sent
-    read = min(read, tokens)
+    read = min(usage.cache_read_tokens if before is None else before, full)
     written = 0
     if usage.cache_write_tokens:
-        written = tokens - read - min(usage.uncached_input_tokens, tokens - read)
+        written = full - read - min(usage.uncached_input_tokens, full - read)
     longest = max(_LIFETIMES, key=lambda name: getattr(usage, name) or 0)
     lives: dict[str, Any] = dict.fromkeys(_LIFETIMES, 0)
     if getattr(usage, longest):

@@ -21,6 +21,7 @@ class Talk:
         model: The model that is asked.
         who: Whom it is for; without a session, a conversation is known by how it began.
         limit: The most tokens a prompt may have.
+        complete: Whether parts and fixed texts are all that the request will hold.
     """
 
     parts: Sequence[Part]
@@ -30,6 +31,7 @@ class Talk:
     model: str
     who: Attribution
     limit: int | None = None
+    complete: bool = True
 
 
 class Answered(NamedTuple):
@@ -84,6 +86,7 @@ class Prepared:
         wanted: The summary to be made once the call is answered.
         overdue: Whether an earlier call wanted it, and nobody has begun it.
         plan: What was planned; `None` where the call goes out whole because something failed.
+        base_tokens: Of what is sent, without what was learned about the model's tokenizer.
         full_tokens: Of the whole history.
         warm_tokens: Of what the last call would have sent of it; `None` once its cache is cold.
         remaining_calls: How many calls the session is expected to make; `None` is unknown.
@@ -98,6 +101,7 @@ class Prepared:
     wanted: Wanted | None = None
     overdue: bool = False
     plan: Plan | None = None
+    base_tokens: int = 0
     full_tokens: int = 0
     warm_tokens: int | None = None
     remaining_calls: int | None = None

@@ -36,10 +36,13 @@ class Tokens:
                     self._counts.popitem(last=False)
         return -(-base * self._counter.ratio.milli // 1_000)
 
-    def learn(self, *, counted: int, reported: int) -> None:
-        """Take what a call of `counted` tokens reported."""
-        ratio = self._counter.ratio
-        self._counter.ratio = ratio.learn(counted=counted * 1_000 // ratio.milli, reported=reported)
+    def base(self, tokens: int) -> int:
+        """What now counts as so many tokens, without what was learned."""
+        return tokens * 1_000 // self._counter.ratio.milli
+
+    def learn(self, *, base: int, reported: int) -> None:
+        """Take what was reported for so many tokens that `base` told of."""
+        self._counter.ratio = self._counter.ratio.learn(counted=base, reported=reported)
 
     def stored(self) -> str:
         """What was learned, to begin with next time."""
