@@ -407,6 +407,26 @@ def test_a_cascade_is_held_back_in_a_stream_and_not_made_for_events(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize('disabled', [False, True])
+async def test_a_whole_answer_is_one_piece_of_a_stream_with_its_tool_calls(
+    routed, entries, disabled
+) -> None:
+    @tool
+    def track(parcel: str) -> str:
+        """Track a parcel."""
+        return 'on its way'
+
+    policy = LIGHT if disabled else Cascade(weak='light', strong='heavy', checks=(complete,))
+    model = routed(policy=policy, disable_streaming=disabled).bind_tools([track])
+    asked = 'Track my parcel, please.'
+    pieces = [*model.stream(asked), *[piece async for piece in model.astream(asked)]]
+
+    assert [['track'], ['track']] == [[c['name'] for c in one.tool_calls] for one in pieces]
+    assert ['light', 'light'] == [one.response_metadata['farthing_route'] for one in pieces]
+    assert all(one.usage_metadata for one in pieces)
+    assert 2 == len(entries())
+
+
 def test_routes_by_example(routed) -> None:
     def embed(texts: list[str]) -> list[list[float]]:
         return [[float('parcel' in text), float('parcel' not in text)] for text in texts]
