@@ -209,7 +209,17 @@ def test_calibration_says_when_no_router_is_needed(run):
     assert 'no router: use haiku' in told.output
 
 
-@pytest.mark.parametrize('target', [('--strong-share', '1.5'), ('--target-cost', '0.1')])
+@pytest.mark.parametrize(
+    'target',
+    [
+        ('--strong-share', '1.5'),
+        ('--target-cost', '0.1'),
+        ('--target-quality', 'nan'),
+        ('--price-ratio', 'nan'),
+        ('--price-ratio', 'inf', '--target-cost', '0.5'),
+        ('--weak', 'opus'),
+    ],
+)
 def test_a_target_that_cannot_be_met_is_one_line(run, target):
     labels = csv_file('labels.csv', rows(200, 1))
 
@@ -290,14 +300,15 @@ def test_simulate_takes_several_lines_as_one_session(run):
         ('{}', ('--light-share', '1'), 'expected an object with `messages`'),
         ('{"messages": 1}', ('--light-share', '1'), 'session 1: `messages` is a int'),
         (session(1), (), 'give either `--policy` or `--light-share`'),
-        (session(1), ('--policy', 'none.json'), 'none.json'),
+        (session(1), ('--policy', 'none.json'), "the router 'none.json' cannot be read: No such"),
+        (session(1), ('--policy', 'router.json'), 'was calibrated by task'),
         (session(1), ('--policy', 'none.yaml'), 'cannot be read'),
         (session(1), ('--light-share', '1', '--strong', 'gpt-x'), 'cannot be simulated: no price'),
         (session(1), ('--light-share', '2'), "Invalid value for '--light-share'"),
         (session(1), ('--light-share', '1', '--tools', 'none.json'), 'cannot be read'),
     ],
 )
-def test_what_cannot_be_simulated_is_one_line(run, line, more, message):
+def test_what_cannot_be_simulated_is_one_line(run, router, line, more, message):
     Path('talks.jsonl').write_text(line + '\n')
 
     told = simulated(run, *more)

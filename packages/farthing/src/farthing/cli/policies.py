@@ -32,10 +32,14 @@ def router_of(path: str) -> Artefact:
     """The calibrated router in a file.
 
     Raises:
-        OSError: The file cannot be read.
+        InputError: The file cannot be read.
         ArtefactError: It is no router, damaged or of another version.
     """
-    return read(Path(path).read_bytes())
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f'the router {path!r} cannot be read: {error.strerror}') from error
+    return read(content)
 
 
 def embed_of(router: Artefact) -> Embed | None:

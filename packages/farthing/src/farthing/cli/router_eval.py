@@ -1,6 +1,7 @@
 """`farthing router eval`: a router judged on labels, or the evidence that the ledger holds."""
 
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 import click
@@ -86,7 +87,7 @@ def command(
         return
     if policy is None or weak is None or strong is None:
         raise InputError('`--labels` needs `--policy`, `--weak` and `--strong` as well')
-    if price_ratio <= 1:
+    if not 1 < price_ratio < inf:
         raise InputError(f'`--price-ratio` is {price_ratio:g}: expected above 1')
     router = router_of(policy)
     given = read_labels(file, weak=weak, strong=strong, task=task)

@@ -25,6 +25,7 @@ from farthing.routing.decide import Router
 from farthing.routing.query import Query
 from farthing.routing.routes import Route
 from farthing.routing.sessions import Given, Talk, Usual, aware, fixed
+from farthing.routing.trained import Trained
 from farthing.usage import Usage
 from farthing.wire import chat
 
@@ -163,6 +164,8 @@ def _by_policy(path: str) -> _Wants:
 
     def wants(number: int, talk: Talk, said: Said) -> list[bool]:  # noqa: ARG001 - as a lot
         choices = [policy.choose(Query(text=said[at])) for at in talk.asked]
+        if isinstance(policy, Trained) and choices and not any(choices):
+            raise InputError(f'{path!r} was calibrated by task, and recorded sessions have none')
         return [choice is not None and choice.route == WEAK for choice in choices]
 
     return wants

@@ -10,6 +10,7 @@ picture of scores that `drift` compares with, are of queries left out of its fit
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from farthing.errors import InputError
 from farthing.routing.drift import Reference
@@ -57,7 +58,7 @@ class Aim:
             )
         if not 0 <= given[0] <= 1:
             raise InputError(f'the aim is {given[0]:g}: expected a share of 0 to 1')
-        if self.price_ratio <= 1:
+        if not 1 < self.price_ratio < inf:
             raise InputError(
                 f'`price_ratio` is {self.price_ratio:g}: expected above 1, how many weak calls '
                 'a strong one costs'

@@ -32,7 +32,7 @@ USUAL_WEIGHT = 20
 
 RARE = 0.15
 """What a tier could save that fewer turns want is within the error of the forecast."""
-_SURE = 0.9
+_SURE = 0.92
 """A new cache is a risk: so much of its expected worth is counted. Like `RARE`, it keeps recorded
 sessions (`bench.routing_sessions`) from ever being dearer than the stronger model alone."""
 
