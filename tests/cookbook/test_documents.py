@@ -112,19 +112,15 @@ def test_the_recipes_of_routing_save_net_of_asking_and_reject_the_bad_downgrade(
     assert re.search(r'unasked letters light 5 calls, 5 unproven', printed)
 
 
-RULES = """
-rules:
-  - route: light
-    max_words: 5
-"""
+RULES = '- {route: light, keywords: [thanks, hello]}'
 
 
 def labels() -> str:
     """Graded answers of two models; long questions are too much for the weak one."""
-    rows = [
-        f'"{"why " * (n % 8)}?",{("tag", "letter")[n % 8 > 3]},{int(n % 8 < 4)},1'
-        for n in range(400)
-    ]
+    rows = []
+    for number in range(400):
+        hard, task = (1, 'letter') if number % 8 > 3 else (0, 'tag')
+        rows.append(f'{"why " * (number % 8)}?,{task},{1 - hard},1')
     return 'prompt,task,haiku,opus\n' + '\n'.join(rows)
 
 
