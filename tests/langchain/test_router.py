@@ -437,6 +437,14 @@ def test_routes_by_example(routed) -> None:
     assert 'light' == model.invoke(ASKED).response_metadata['farthing_route']
 
 
+def test_what_an_unrecorded_embedding_costs_is_unknown_and_not_zero(routed, decisions) -> None:
+    examples = {'light': ['the parcel'], 'standard': ['a proof']}
+    policy = Embedding(examples, lambda texts: [[1.0, float(len(one))] for one in texts])
+    routed(policy=policy).invoke(ASKED)
+
+    assert 'routing_cost' not in decisions()[-1]['facts']
+
+
 def test_the_callers_run_is_the_calls_run(routed, entries) -> None:
     run = uuid4()
     routed().invoke(ASKED, {'run_id': run})

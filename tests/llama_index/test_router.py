@@ -661,3 +661,5 @@ def test_examples_route_and_their_embedding_is_billed_as_routing(
     asked, served = decisions()[-2:]
     assert ('text-embedding-3-small', 'routing') == (asked['model'], asked['purpose'])
     assert ('claude-haiku-4-5', 'embedding') == (served['model'], served['policy'])
+    assert served['facts']['routing_calls'] >= 1
+    assert served['facts']['routing_cost'] > 0

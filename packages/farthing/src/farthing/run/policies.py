@@ -14,10 +14,12 @@ from farthing import routing
 from farthing.attribution import attributed
 from farthing.errors import ArtefactError, InputError
 from farthing.ledger import Ledger
+from farthing.meter.following import follower
 from farthing.meter.shared import Source, meter
 from farthing.routing import AskingPolicy, Choice, Policy, Query, Route
 from farthing.routing.pair import MARGIN
 from farthing.routing.policy import Embed
+from farthing.run.serving import Tally
 
 _log = logging.getLogger('farthing')
 _EMBEDS = ('embed_documents', 'get_text_embedding_batch')
@@ -194,6 +196,9 @@ def embedding_of(embed: Any) -> Embed | None:
         function = getattr(embed, methods[0]) if methods else embed
 
         def embedded(texts: Sequence[str]) -> Any:
+            tally = follower()
+            if isinstance(tally, Tally):
+                tally.asking()  # what nobody posts has a cost that nobody knows
             with attributed(purpose='routing'):
                 return function(list(texts))
 

@@ -142,14 +142,16 @@ class Dispatcher:
         """
         serving = self._begun(request)
         serve = partial(self._sync, serving, calls)
-        attempt, answer = run(self._served(serving), serve)
+        with following(serving.tally):  # and each attempt by itself
+            attempt, answer = run(self._served(serving), serve)
         return Served(self, serving, attempt, answer, calls)
 
     async def acall(self, request: Request, calls: AsyncCalls) -> Served:
         """The answer of the route that serves the request; see `call`."""
         serving = self._begun(request)
         serve = partial(self._async, serving, calls)
-        attempt, answer = await arun(self._served(serving), serve)
+        with following(serving.tally):
+            attempt, answer = await arun(self._served(serving), serve)
         return Served(self, serving, attempt, answer, calls)
 
     def feedback(self, run_id: object, score: float | str | Decimal, *, source: str) -> None:
