@@ -9,12 +9,13 @@ from statistics import median
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from bench.entries import spooled
+from bench.entries import spooled, told
 from bench.timing import Check, S, Table
 
 from farthing import Ledger
 
 OURS, PEER = 'farthing: JSON lines to entries and rollup', 'sqlite3: rows to one table'
+TOLD = 'farthing: the same, and reads and prices what LangChain told'
 _BATCH = 5_000  # about what a drain commits at once
 
 
@@ -29,14 +30,15 @@ class Raw(NamedTuple):
 def measure(*, quick: bool) -> list[Table]:
     """Rows a second into a new file, by turns."""
     rounds, count = (3, 30_000) if quick else (9, 100_000)
-    took: dict[str, list[float]] = {OURS: [], PEER: []}
+    took: dict[str, list[float]] = {OURS: [], TOLD: [], PEER: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        spool = spooled(folder / 'spool', count)
+        spool, answers = spooled(folder / 'spool', count), told(folder / 'answers', count)
         _drain(spool, folder / 'first.db')
         raw = _raw(folder / 'first.db')
         for number in range(rounds):
             took[OURS].append(_drain(spool, folder / f'ours-{number}.db'))
+            took[TOLD].append(_drain(answers, folder / f'told-{number}.db'))
             took[PEER].append(_insert(raw, folder / f'raw-{number}.db'))
             for file in folder.glob(f'*-{number}.db*'):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()

@@ -2,10 +2,13 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from farthing import Attribution, Call, Entry, PriceBook, Terms, Usage
+from farthing.ledger.answered import answered_line
 from farthing.ledger.record import entry_line
 
 DAYS = 30
@@ -32,6 +35,52 @@ def spooled(folder: Path, count: int) -> Path:
             wanted = lines[: count - start]
             file.writelines(line.replace(b'"call-0-', again, 2) for line in wanted)
     return folder
+
+
+def told(folder: Path, count: int) -> Path:
+    """The same entries as LangChain tells of them, still to be read and priced."""
+    folder.mkdir(parents=True)
+    lines = [_told(entry) for entry in _entries(min(count, _TEMPLATES))]
+    with Path(folder, '1-bench.spool').open('wb') as file:
+        for start in range(0, count, _TEMPLATES):
+            again = f'"{start // _TEMPLATES:02}'.encode()
+            wanted = lines[: count - start]
+            file.writelines(line.replace(b'"00', again, 1) for line in wanted)
+    return folder
+
+
+def _told(entry: Entry) -> bytes:
+    usage, served = entry.usage, entry.model_served
+    assert usage is not None
+    run = Finished(f'00{entry.run_id}', entry.attribution, entry.time, entry.provider, served)
+    words = {
+        'input_tokens': usage.input_tokens,
+        'output_tokens': usage.output_tokens,
+        'total_tokens': usage.input_tokens + usage.output_tokens,
+        'input_token_details': {'cache_read': usage.cache_read_tokens},
+    }
+    said = {'model_name': served, 'model_provider': entry.provider}
+    return answered_line(run, 'langchain_usage_metadata', 'reported', words, said)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A framework's call of a second."""
+
+    id: str
+    who: Attribution
+    time: datetime
+    provider: str
+    model: str | None
+    parent_id: None = None
+    call_type: Literal['chat'] = 'chat'
+
+    def age_us(self) -> int:
+        """In microseconds."""
+        return 1_000_000
+
+    def first_token_us(self) -> None:
+        """It streamed none."""
 
 
 def _entries(count: int) -> Iterator[Entry]:

@@ -24,8 +24,10 @@ TABLES = (
     'caching_score',
     'caching_real',
     'context',
+    'context_real',
     'deciding',
     'routing',
+    'routing_sessions',
 )
 MISSED = 1
 

@@ -26,6 +26,7 @@ NEEDS = {
     'cli': ['langchain_core', 'llama_index.core'],
     'cookbook': ['langchain_core', 'llama_index.core'],
     'routing/learned': ['numpy'],
+    'run/test_router_policies.py': ['numpy'],
 }
 VERSIONS = ('anthropic', 'openai', 'langchain-core', 'langchain', 'llama-index-core')
 

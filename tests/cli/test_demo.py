@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings('ignore::pydantic.warnings.PydanticDepre
 LIST = {
     'claude-haiku-4-5': ('1', '5'),
     'claude-sonnet-4-6': ('3', '15'),
+    'claude-opus-4-7': ('5', '25'),
     'gpt-5': ('1.25', '10'),
     'gpt-5-mini': ('0.25', '2'),
     'gpt-5-nano': ('0.05', '0.40'),
@@ -62,6 +63,8 @@ def test_each_call_of_a_scene_is_one_entry_at_its_list_price(name, farthing_sim,
         cost[entry.attribution.task] += entry.cost_usd
     # The last three of six questions read nearly all of their input: more than half is saved.
     assert cost['chat-cached'] < cost['chat'] / 2
+    # Haiku has a fifth of Opus' prices, and six of eight letters are easy.
+    assert cost['mail-routed'] < cost['mail'] / 2
     asked = {(ticket.tenant, ticket.task) for ticket in TICKETS}
     assert asked == {(e.attribution.tenant, e.attribution.task) for e in entries}
 

@@ -2,12 +2,14 @@ import csv
 import io
 import json
 import sqlite3
+from decimal import Decimal
 
 import pytest
-from tests.cli.conftest import UNPRICED, entry
+from tests.cli.conftest import NOON, UNPRICED, Run, entry
 
-from farthing import Ledger
+from farthing import Attribution, Decision, Ledger, Outcome
 from farthing.cli.show import clean
+from farthing.ledger.routed import shadow
 
 FIGURES = {
     'calls': 2,
@@ -159,3 +161,35 @@ def test_a_table_shows_no_cost_where_no_call_has_a_price(run) -> None:
 
     assert '$' not in done.stdout
     assert 'Total: unknown' in done.stdout
+
+
+def test_by_route_shows_misroutes_where_they_are_known(run: Run, ledger: str) -> None:
+    routed = {'time': NOON, 'lever': 'routing', 'policy': 'rules', 'version': '1', 'reason': 'rule'}
+    with Ledger.open(ledger) as books:
+        books.post(entry(5, run_id='run'))
+        books.post(entry(6, run_id='other', attribution=Attribution(purpose='shadow')))
+        facts = {'mode': 'active', 'unproven': True}
+        books.post_decision(Decision(entry_id='call-5', chosen='light', facts=facts, **routed))
+        books.post_decision(
+            shadow(
+                entry_id='call-6', time=NOON, shadow_of='run', ran='heavy', weak='light',
+                strong='heavy', default='heavy', models=('a', 'b'), version='1',
+            )
+        )  # fmt: skip
+        for name, score in (('run', '0'), ('other', '1')):
+            books.post_outcome(
+                Outcome(run_id=name, score=Decimal(score), source='exact', time=NOON)
+            )
+
+    told = run('report', '--by', 'route,policy', '--where', 'model=claude-sonnet-4-5')
+    rows = json.loads(run('report', '--by', 'route', '--format', 'json').output)['rows']
+
+    lines = [' '.join(line.split()) for line in told.output.splitlines()]
+    assert any(line.startswith('│ light │ rules │ 1 │') for line in lines), told.output
+    assert 'too weak' in told.output
+    assert '1 calls were routed away from the default without evidence' in told.output
+    figures = {
+        row['route']: [row[name] for name in ('graded', 'too_weak', 'too_strong', 'unproven')]
+        for row in rows
+    }
+    assert {'light': [1, 1, 0, 1], 'heavy': [0, None, None, 0], None: [0, None, None, 0]} == figures

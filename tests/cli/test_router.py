@@ -209,7 +209,17 @@ def test_calibration_says_when_no_router_is_needed(run):
     assert 'no router: use haiku' in told.output
 
 
-@pytest.mark.parametrize('target', [('--strong-share', '1.5'), ('--target-cost', '0.1')])
+@pytest.mark.parametrize(
+    'target',
+    [
+        ('--strong-share', '1.5'),
+        ('--target-cost', '0.1'),
+        ('--target-quality', 'nan'),
+        ('--price-ratio', 'nan'),
+        ('--price-ratio', 'inf', '--target-cost', '0.5'),
+        ('--weak', 'opus'),
+    ],
+)
 def test_a_target_that_cannot_be_met_is_one_line(run, target):
     labels = csv_file('labels.csv', rows(200, 1))
 
@@ -220,3 +230,170 @@ def test_a_target_that_cannot_be_met_is_one_line(run, target):
 
     assert 2 == told.exit_code
     assert 'expected' in told.stderr or 'below always-weak' in told.stderr
+
+
+def session(turns: int, *, answer: str = 'Certainly, here is what you asked for. ' * 20) -> str:
+    """A conversation as a line of JSON: long rules, and every other request a proof."""
+    messages = [{'role': 'system', 'content': 'Answer briefly and kindly. ' * 1_500}]
+    for number in range(turns):
+        asked = 'prove the lemma' if number % 2 else 'say hello to'
+        messages += [
+            {'role': 'user', 'content': f'{asked} a {number}'},
+            {'role': 'assistant', 'content': answer},
+        ]
+    return json.dumps({'messages': messages})
+
+
+def simulated(run: Run, *more: str):
+    return run(
+        'router', 'simulate', '--sessions', 'talks.jsonl', '--weak', 'claude-haiku-4-5',
+        '--strong', 'claude-opus-4-7', '--at', '2026-11-20', *more,
+    )  # fmt: skip
+
+
+def test_simulate_prices_sessions_with_both_caches(run):
+    Path('talks.jsonl').write_text(f'{session(40)}\n{session(40)}\n')
+
+    told = simulated(run, '--light-share', '0.5', '--format', 'json')
+
+    found = json.loads(told.output)
+    costs = {row['router']: float(row['cost_usd']) for row in found['routers']}
+    on_weak = {row['router']: row['light_turns'] for row in found['routers']}
+    assert (2, 80) == (found['sessions'], found['turns'])
+    assert costs['always_weak'] < costs['cache_aware'] < costs['always_strong']
+    assert costs['cache_aware'] <= costs['every_turn']
+    assert (0, 80) == (on_weak['always_strong'], on_weak['always_weak'])
+    assert found['turns_that_want_weak'] == on_weak['every_turn']
+
+
+def test_simulated_costs_of_one_model_are_those_of_its_cache(run):
+    Path('talks.jsonl').write_text(session(1, answer='x' * 4_000) + '\n')
+
+    found = json.loads(simulated(run, '--light-share', '0', '--format', 'json').output)
+
+    strong, weak, each, aware = (float(row['cost_usd']) for row in found['routers'])
+    # One call: all is written, at 5 to 1 in every rate.
+    assert strong == each == aware == pytest.approx(5 * weak)
+
+
+def test_simulate_asks_a_policy_which_turns_want_the_weak_model(run, router):
+    Path('talks.jsonl').write_text(session(10) + '\n')
+    Path('rules.yaml').write_text('- {route: weak, keywords: [hello]}\n')
+
+    ruled = simulated(run, '--policy', 'rules.yaml', '--format', 'json')
+
+    assert 5 == json.loads(ruled.output)['turns_that_want_weak']
+
+
+def test_simulate_takes_several_lines_as_one_session(run):
+    Path('talks.jsonl').write_text(f'{session(3)}\n{session(3)}\n{session(3)}\n')
+
+    told = simulated(run, '--light-share', '1', '--join', '2')
+
+    assert '2 sessions, 9 turns, 9 of which want claude-haiku-4-5' in told.output
+
+
+@pytest.mark.parametrize(
+    ('line', 'more', 'message'),
+    [
+        ('', ('--light-share', '1'), 'holds no answer to a user'),
+        ('{}', ('--light-share', '1'), 'expected an object with `messages`'),
+        ('{"messages": 1}', ('--light-share', '1'), 'session 1: `messages` is a int'),
+        (session(1), (), 'give either `--policy` or `--light-share`'),
+        (session(1), ('--policy', 'none.json'), "the router 'none.json' cannot be read: No such"),
+        (session(1), ('--policy', 'router.json'), 'was calibrated by task'),
+        (session(1), ('--policy', 'none.yaml'), 'cannot be read'),
+        (session(1), ('--light-share', '1', '--strong', 'gpt-x'), 'cannot be simulated: no price'),
+        (session(1), ('--light-share', '2'), "Invalid value for '--light-share'"),
+        (session(1), ('--light-share', '1', '--tools', 'none.json'), 'cannot be read'),
+    ],
+)
+def test_what_cannot_be_simulated_is_one_line(run, router, line, more, message):
+    Path('talks.jsonl').write_text(line + '\n')
+
+    told = simulated(run, *more)
+
+    assert 2 == told.exit_code
+    assert message in told.stderr
+    assert 1 == len(told.stderr.splitlines())
+
+
+def test_rules_that_name_another_route_are_one_line(run):
+    Path('talks.jsonl').write_text(session(1) + '\n')
+    Path('rules.yaml').write_text('- {route: lihgt, keywords: [hello]}\n')
+
+    told = simulated(run, '--policy', 'rules.yaml')
+
+    assert (2, True) == (
+        told.exit_code,
+        "the route 'lihgt': expected weak or strong" in told.stderr,
+    )
+
+
+def test_replay_on_prompts_tells_share_and_score(run, router):
+    labels = csv_file('new.csv', rows(300, 2))
+
+    told = run(
+        'router', 'replay', '--policy', router, '--labels', labels, '--weak', 'haiku',
+        '--strong', 'opus', '--task', 'task', '--format', 'json',
+    )  # fmt: skip
+
+    [row] = json.loads(told.output)['rows']
+    assert ('trained', 300, 300) == (row['decisions'], row['calls'], row['graded'])
+    assert 100 < row['strong_calls'] < 200
+    assert row['score'] > 0.9
+
+
+@pytest.mark.parametrize(
+    ('more', 'message'),
+    [
+        ((), 'the policy looks at words, and the ledger holds none'),
+        (('--task', 'task'), '`--task` is of no use without `--labels`'),
+        (('--labels', 'none.csv'), 'none.csv cannot be read'),
+    ],
+)
+def test_what_cannot_be_replayed_is_one_line(run, router, more, message):
+    told = run('router', 'replay', '--policy', router, '--weak', 'haiku', '--strong', 'opus', *more)
+
+    assert 2 == told.exit_code
+    assert message in told.stderr
+    assert 1 == len(told.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--policy', 'router.json'), "'router.json' is of no use without `--labels`"),
+        (('--plot', 'out.png'), "'out.png' is of no use without `--labels`"),
+        (('--labels', 'new.csv'), '`--labels` needs `--policy`, `--weak` and `--strong`'),
+        ((), 'there is no ledger at'),
+        (('--margin', '0'), '`margin` is 0'),
+        (('--scale', '1', '0'), 'expected above 0'),
+    ],
+)
+def test_an_eval_without_what_it_needs_is_one_line(run, arguments, message):
+    told = run('router', 'eval', *arguments)
+
+    assert 2 == told.exit_code
+    assert message in told.stderr
+    assert 1 == len(told.stderr.splitlines())
+
+
+def test_a_plot_without_matplotlib_says_what_to_install(run, router, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'matplotlib', None)
+    monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
+    monkeypatch.delitem(sys.modules, 'farthing.cli.plotting', raising=False)
+
+    told = judge(run, router, csv_file('new.csv', rows(60, 2)), '--plot', 'out.png')
+
+    assert 2 == told.exit_code
+    assert '`--plot` needs matplotlib: `pip install "farthing[plot]"`' in told.stderr
+
+
+def test_a_plot_is_drawn_where_matplotlib_is_there(run, router):
+    pytest.importorskip('matplotlib')
+
+    told = judge(run, router, csv_file('new.csv', rows(60, 2)), '--plot', 'out.png')
+
+    assert 0 == told.exit_code
+    assert Path('out.png').read_bytes().startswith(b'\x89PNG')

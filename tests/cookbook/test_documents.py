@@ -14,6 +14,7 @@ import farthing_sim
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / 'cookbook').glob('*.py'))
+COSTS = r'globex letters .*[1-9] calls 0\.0\d+ USD'
 # What the README's blocks take for granted.
 AROUND = """
 from langchain.agents import create_agent
@@ -58,11 +59,15 @@ def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize('recipe', RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'recipe',
+    [one for one in RECIPES if one not in RECIPES[4:6]],  # below, as they take their time
+    ids=lambda path: path.stem,
+)
 def test_a_recipe_runs_and_ends_with_its_costs(recipe, environment, tmp_path) -> None:
     printed = run([sys.executable, str(recipe)], environment, tmp_path)
 
-    assert re.search(r'globex letters .*[1-9] calls 0\.0\d+ USD', printed)
+    assert re.search(COSTS, printed)
 
 
 @pytest.mark.parametrize('recipe', RECIPES[2:4], ids=lambda path: path.stem)
@@ -76,6 +81,31 @@ def test_the_recipes_of_caching_save_and_find_the_planted_clock(
     assert 'clock edit 4 calls' in printed
     told = run(['farthing', 'cache', 'explain', '--where', 'task=clock'], environment, tmp_path)
     assert 'system[0] changed: 4 of 5 calls' in ' '.join(told.split())
+
+
+@pytest.mark.parametrize('recipe', RECIPES[4:6], ids=lambda path: path.stem)
+def test_the_recipes_of_routing_save_net_of_asking_and_reject_the_bad_downgrade(
+    recipe, environment, tmp_path
+) -> None:
+    printed = run([sys.executable, str(recipe)], environment, tmp_path)
+
+    assert re.search(COSTS, printed)
+    assert re.search(r'letters, light: not promoted, .*; -1\.000 beside heavy on 50 pairs', printed)
+    assert re.search(r'tags, light: promoted on .*; \+0\.000 beside heavy on 50 pairs', printed)
+    rows = re.findall(r'globex (\w+) (\w+) (\w+) (\S+) (\d+) calls (0\.\d+) USD', printed)
+    served = {(task, day): model for task, day, purpose, model, *_ in rows if purpose == 'user'}
+    assert {
+        ('letters', 'before'): 'claude-opus-4-7',
+        ('letters', 'after'): 'claude-opus-4-7',
+        ('tags', 'before'): 'claude-opus-4-7',
+        ('tags', 'after'): 'claude-haiku-4-5',
+    } == served
+    cost = {row[:3]: Decimal(row[-1]) for row in rows}
+    # Haiku has a fifth of Opus' prices, and both count the same in the simulator.
+    assert cost['tags', 'before', 'user'] == 5 * cost['tags', 'after', 'user']
+    asking = cost.get(('tags', 'after', 'shadow'), 0)  # of a twentieth of the calls, by chance
+    assert cost['tags', 'after', 'user'] + asking < cost['tags', 'before', 'user']
+    assert re.search(r'unasked letters light 5 calls, 5 unproven', printed)
 
 
 def test_the_readmes_python_and_then_its_commands_run(environment, tmp_path) -> None:

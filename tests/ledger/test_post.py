@@ -323,7 +323,7 @@ def test_a_long_lived_spool_is_replaced_after_a_drain(ledger) -> None:
 
 
 async def test_posting_never_waits_for_a_locked_database(path) -> None:
-    with Ledger.open(path, interval_s=0.01, wait_s=0.1) as ledger:
+    with Ledger.open(path, interval_s=0.01) as ledger:  # which waits half a minute for a lock
         ledger.flush()
         other = sqlite3.connect(path, isolation_level=None)
         other.execute('BEGIN EXCLUSIVE')
@@ -336,7 +336,7 @@ async def test_posting_never_waits_for_a_locked_database(path) -> None:
         other.execute('ROLLBACK')
         other.close()
 
-        assert slowest < 0.1
+        assert slowest < 10
         assert 50 == ledger.report().total.calls
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -146,7 +147,7 @@ def test_every_key_groups_and_loses_no_call(ledger, key) -> None:
     assert 2 == sum(row.calls for row in report.rows)
     assert 10_000_000 + 60_000_000 == sum(row.cost for row in report.rows)
     assert all(row.calls for row in report.rows), 'a correction stands in the group of its call'
-    assert report.total == ledger.report().total
+    assert ledger.report().total == replace(report.total, routed=None)
     for row in report.rows:
         if key not in ('day', 'month', 'year', 'hour'):
             found = ledger.report(where={key: row.keys[key]})

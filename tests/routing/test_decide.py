@@ -1,6 +1,6 @@
 """The order of a decision: forced, guards, session, policies, default."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -154,9 +154,26 @@ def test_a_warm_cache_is_kept_where_leaving_it_does_not_pay():
     # Opus to Haiku at a prefix of 50,000: the first turn costs 1.25 x 1 against 0.1 x 5 a token.
     query = Query(text='Thanks', session=session(turns_left=0))
 
-    found = decided(router(Broken()), query)
+    found = decided(router(Asking()), query)  # nobody is asked
+    told = decided(router(LIGHT_GREETINGS), query)  # what a policy wants for nothing is recorded
 
     assert ('heavy', 'session') == (found.route, found.policy)
+    assert ('heavy', 'light', 'rules') == (told.route, told.wanted, told.policy)
+    assert told.reason == 'rule 1; heavy serves it, for leaving its cache does not pay'
+    assert told.facts['switch_first'] > 0
+
+
+def test_a_strong_cache_is_returned_to_before_it_expires():
+    waiting = session(
+        route='light', warm_tokens={'heavy': 50_000, 'light': 50_000}, again=0.5, turns_left=10,
+        turn_s=60, idle_s={'heavy': 290, 'light': 30},
+    )  # fmt: skip
+
+    found = decided(router(LIGHT_GREETINGS), Query(text='Thanks', session=waiting))
+    fresh = replace(waiting, idle_s={'heavy': 30, 'light': 30})
+    calm = decided(router(LIGHT_GREETINGS), Query(text='Thanks', session=fresh))
+
+    assert ('heavy', 'light') == (found.route, calm.route)
 
 
 def test_a_warm_cache_is_left_for_a_cheaper_route_once_enough_turns_remain():

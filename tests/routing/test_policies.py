@@ -148,9 +148,13 @@ def test_few_labels_are_drawn_to_the_mean():
     assert 0.2933 == pytest.approx(found.scores['gap'], abs=1e-4)
 
 
-def test_an_empty_table_is_refused():
-    with pytest.raises(InputError, match='0 labels'):
-        table(measured={})
+def test_an_empty_table_has_no_opinion():
+    assert table(measured={}).choose(Query(text='x', task='proof')) is None
+
+
+def test_a_task_without_labels_is_refused():
+    with pytest.raises(InputError, match='1 tasks has 0 labels'):
+        table(measured={'proof': Measured(labels=0, gap=0.0)})
 
 
 @pytest.mark.parametrize('reply', ['heavy', ' Heavy.\n', '**heavy**'])

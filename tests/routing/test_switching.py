@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farthing import PriceBook
+from farthing import Call, PriceBook, Usage
 from farthing.errors import RoutingError
-from farthing.routing import Session
-from farthing.routing.switching import break_even
+from farthing.routing import Route, Session
+from farthing.routing.switching import break_even, outlook
 
 from .conftest import NOON, route
 
 BOOK = PriceBook.load()
 
 
-def weighed(old: str, new: str, prefix: int, warm: int = 0):
+def weighed(old: str, new: str, prefix: int, warm: int = 0, **changes):
     session = Session(
         id='s',
         route=old,
@@ -24,6 +24,7 @@ def weighed(old: str, new: str, prefix: int, warm: int = 0):
         warm_tokens={old: prefix, new: warm},
         new_tokens=2_000,
         output_tokens=500,
+        **({'again': 1.0} | changes),
     )
     return break_even(session, route(old), route(new), BOOK, NOON)
 
@@ -84,6 +85,7 @@ def test_first_and_later_are_the_inequality_at_constant_rates(prefix, warm, new,
         warm_tokens={'heavy': prefix, 'light': kept},
         new_tokens=new,
         output_tokens=output,
+        again=1.0,
     )
 
     found = break_even(session, route('heavy'), route('light'), BOOK, NOON)
@@ -97,18 +99,129 @@ def test_first_and_later_are_the_inequality_at_constant_rates(prefix, warm, new,
     assert found.later == (read_a - read_b) * prefix + added
 
 
-def test_turns_that_are_not_known_count_as_none():
-    found = weighed('heavy', 'light', 50_000)
+def test_a_detour_owes_the_old_cache_what_it_adds():
+    # Haiku writes 1.25 - .5 more than Opus reads, of prefix and 2,000 new tokens; 500 tokens of
+    # answer cost 20 less: 10,000 / .75 - 2,000 tokens.
+    assert weighed('heavy', 'light', 11_333, again=None).loss < 0
+    assert weighed('heavy', 'light', 11_334, again=None).loss > 0
 
-    assert not found.pays(None)
-    assert not found.pays(0)
-    assert found.pays(1)
+
+def test_turns_in_a_row_pay_from_the_break_even_on():
+    at_50k = weighed('heavy', 'light', 50_000, again=None, turns_left=1)
+
+    assert at_50k.loss <= 0 < weighed('heavy', 'light', 50_000, turns_left=0).loss
+    assert 2 >= at_50k.turns > 1
+    assert at_50k == weighed('heavy', 'light', 50_000, turns_left=1)
+
+
+def test_the_rarer_a_tier_the_less_its_cache_is_worth():
+    worths = [
+        weighed('heavy', 'light', 50_000, again=again, turns_left=20 * again, turn_s=60).worth
+        for again in (0.1, 0.3, 0.6, 0.9)
+    ]
+
+    assert sorted(worths) == worths
+    assert worths[0] < worths[-1] / 10
+
+
+def test_a_tier_that_is_rarely_wanted_gets_no_second_cache():
+    usual = {'turns_left': 100, 'turn_s': 60}
+
+    assert not weighed('heavy', 'light', 50_000, again=0.14, **usual).pays
+    assert weighed('heavy', 'light', 50_000, again=0.5, **usual).pays
+
+
+def test_a_strong_cache_that_would_expire_before_the_next_turn_is_kept_alive():
+    rest = {'again': 0.8, 'turns_left': 20, 'turn_s': 60, 'warm': 48_000}
+    fresh = weighed('heavy', 'light', 50_000, **rest, idle_s={'heavy': 60})
+    old = weighed('heavy', 'light', 50_000, **rest, idle_s={'heavy': 290})
+
+    assert fresh.loss <= 0 < old.loss
+
+
+@given(
+    model=st.sampled_from(
+        [
+            ('anthropic', 'claude-haiku-4-5', '5m'),
+            ('anthropic', 'claude-opus-4-7', '1h'),
+            ('anthropic', 'claude-sonnet-4-5', '5m'),
+            ('openai', 'gpt-5-mini', 'free'),
+            ('openai', 'gpt-5.6', '30m'),
+            ('google', 'gemini-2.5-pro', 'free'),
+            ('anthropic', 'claude-haiku-4-5', 'none'),
+        ]
+    ),
+    warm=st.integers(0, 250_000),
+    cold=st.integers(0, 250_000),
+    output=st.integers(0, 5_000),
+)
+def test_rates_of_a_token_are_what_the_book_bills(model, warm, cold, output):
+    provider, name, writes = model
+    found = Route(name='r', provider=provider, model=name, cache_writes=writes)
+    rates = found.rates(BOOK, NOON, warm + cold)
+    charged = cold if writes in {'5m', '1h', '30m'} else 0
+    usage = Usage(
+        input_tokens=warm + cold,
+        output_tokens=output,
+        cache_read_tokens=0 if writes == 'none' else warm,
+        cache_write_tokens=charged,
+        **({f'cache_write_{writes}_tokens': charged} if charged else {}),
+    )
+
+    billed = BOOK.quote(usage, Call(provider=provider, model=name, at=NOON)).cost
+
+    assert billed == rates.read * warm + rates.write * cold + rates.output * output
+
+
+def test_a_model_without_a_price_has_no_rates():
+    assert Route(name='r', provider='anthropic', model='x').rates(BOOK, NOON, 1) is None
+
+
+@given(
+    prefix=st.integers(1, 150_000),
+    warm=st.integers(0, 100),
+    again=st.floats(0, 1) | st.none(),
+    turns=st.floats(0, 200) | st.none(),
+    turn_s=st.sampled_from([None, 10.0, 200.0, 900.0]),
+    idle_s=st.floats(0, 900),
+)
+def test_a_cache_is_never_worth_more_than_all_turns_could_save(
+    prefix, warm, again, turns, turn_s, idle_s
+):
+    found = weighed(
+        'heavy',
+        'light',
+        prefix,
+        prefix * warm // 100,
+        again=again,
+        turns_left=turns,
+        turn_s=turn_s,
+        idle_s={'heavy': idle_s, 'light': idle_s},
+    )
+
+    # Both are rounded, and one of them is then multiplied.
+    assert found.worth <= (max(0, found.later) + 1) * (turns or 0) + 1
+
+
+def test_what_is_expected_of_the_turns_to_come():
+    assert (0.5, 0.5) == outlook(0, 0)
+    assert (0.25, 2.5) == outlook(10, 2)
+    assert (0.25, 7.5) == outlook(10, 2, usual_turns=40)
+    assert (0.25, 0.25) == outlook(10, 2, usual_turns=5)
 
 
 def test_a_turn_of_unknown_size_is_not_weighed():
     session = Session(id='s', route='heavy', prefix_tokens=10)
 
     assert break_even(session, route('heavy'), route('light'), BOOK, NOON) is None
+
+
+@pytest.mark.parametrize(
+    'changes', [{'turns_left': -1}, {'calls': 0.5}, {'again': 1.5}, {'idle_s': {'light': -1}}]
+)
+def test_a_session_that_cannot_be_is_refused(changes):
+    with pytest.raises(RoutingError):
+        Session(id='s', route='heavy', prefix_tokens=10, **changes)
 
 
 def test_more_warm_than_there_is_is_refused():

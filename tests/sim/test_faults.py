@@ -165,3 +165,9 @@ def test_the_control_endpoints_tell_the_log_and_forget_it(sim, claude):
         (e['path'], e['api'], e['model'], e['status'], e['delivered']) for e in log
     ]
     assert [] == sim.log()
+
+
+@pytest.mark.parametrize('lines', ['missing', {'0': 'lost'}, {'0': 200}, ['missing']])
+def test_a_line_can_only_become_what_is_known(sim, lines):
+    with pytest.raises(FaultError, match='duplicate'):
+        sim.fault(on='openai_batches.create', lines=lines)

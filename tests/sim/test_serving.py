@@ -125,3 +125,29 @@ def test_a_reset_ends_the_test_clock_and_forgets_what_was_cached(sim):
 def test_rules_that_no_cache_could_follow_are_refused(rules):
     with pytest.raises(ValueError, match='expected `lookback` and `requests_per_min`'):
         farthing_sim.CacheRules(**rules)
+
+
+def test_the_command_takes_how_long_a_batch_lasts():
+    lasting = [COMMAND, 'serve', '--batch-s']
+    requests = [{'custom_id': '1', 'params': CHAT | {'max_tokens': 1}}]
+    with subprocess.Popen([*lasting, '60'], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+        try:
+            batches = f'{process.stdout.readline().strip()}/v1/messages/batches'
+            with httpx.Client(headers=KEY, timeout=60) as client:
+                made = client.post(batches, json={'requests': requests}).json()
+                looked = client.get(f'{batches}/{made["id"]}').json()
+        finally:
+            process.terminate()
+    refused = subprocess.run([*lasting, '-1'], capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+
+    assert 'in_progress' == looked['processing_status']
+    assert 2 == refused.returncode
+    assert 'at least 0 s' in refused.stderr
+
+
+@pytest.mark.parametrize('rules', [
+    {'processing_s': -1}, {'expires_s': 0}, {'at_once': 0}, {'cancelling_s': -0.1},
+])  # fmt: skip
+def test_rules_that_no_batch_could_follow_are_refused(rules):
+    with pytest.raises(ValueError, match='expected times of at least 0 s'):
+        farthing_sim.BatchRules(**rules)

@@ -5,7 +5,8 @@
 
 Answers are deterministic, follow the schemas of tools and response formats, and carry usage
 that follows from the requests so far: what a provider's prompt cache keeps is read, not billed
-again. No count or text of theirs says anything about a real model.
+again. No count or text of theirs says anything about a real model. Batches of requests are taken
+as well, and go their providers' way.
 """
 
 from farthing_sim.caches import CacheRules

@@ -2,8 +2,8 @@
 
 https://platform.claude.com/docs/en/build-with-claude/prompt-caching. Where that page is silent:
 a read keeps alive every marked prefix inside of what it read, an entry that is marked for longer
-while it lives keeps its life, and nothing is evicted under pressure. The write that a server's
-tool adds behind its results is left out: the results count as plain input.
+while it lives keeps its life, and nothing is evicted before entries are very many. The write that
+a server's tool adds behind its results is left out: the results count as plain input.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,8 @@ from farthing_sim.surface import Input, Stamp, Visit
 
 _TTL_S: dict[Ttl, float] = {'5m': 300.0, '1h': 3_600.0}
 _TOOL_KINDS = frozenset({'tool_use', 'tool_result'})
-_MANY = 10_000
+_MANY = 100_000
+"""Of twice as many entries, so many of the newest are kept: memory has its bounds."""
 
 _Key = tuple[str, str, bytes]
 """Scope, model and digest of the prefix."""
@@ -87,8 +88,9 @@ class AnthropicCache:
                 self._entries[key] = replace(entry, expires_s=now + _TTL_S[entry.ttl])
 
     def _store(self, entries: Mapping[_Key, _Entry], now: float) -> None:
-        if len(self._entries) > _MANY:
-            self._entries = {key: e for key, e in self._entries.items() if now < e.expires_s}
+        if len(self._entries) > 2 * _MANY:
+            live = [(key, e) for key, e in self._entries.items() if now < e.expires_s]
+            self._entries = dict(live[-_MANY:])
         for key, entry in entries.items():
             other = self._entries.get(key)
             if other is None or other.expires_s <= entry.expires_s:

@@ -24,7 +24,7 @@ from farthing_sim import (
 )
 from farthing_sim.answering import Taken, answer, readable, take
 from farthing_sim.clock import Clock
-from farthing_sim.edge import Endpoint, json_object, refuse, request_id, scope_of
+from farthing_sim.edge import Endpoint, json_object, refuse_if_asked, request_id, scope_of
 from farthing_sim.faults import NO_FAULT, Fault, FaultError
 from farthing_sim.send import Lines, Stream, Whole, encode
 from farthing_sim.spool import Spool
@@ -76,8 +76,7 @@ class _Model(Endpoint):
         if 'deployment' in request.path_params:
             body.setdefault('model', request.path_params['deployment'])
         entry |= {'model': body.get('model'), 'stream': bool(body.get('stream'))}
-        if fault.status is not None:
-            await refuse(fault)
+        await refuse_if_asked(fault)
         # What a request reads from a cache is decided when it starts, before any wait.
         taken = take(self.surface, body, replace(stamp, scope=scope_of(request)), self.state)
         await asyncio.sleep(fault.delay_s)

@@ -61,7 +61,7 @@ class Dialect(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Batch:
     """A batch and how far it has come.
 
@@ -74,15 +74,17 @@ class Batch:
         schedule: When what happens to it.
         facts: What its provider repeats of its creation.
         listed_s: When it is listed, in Unix time; before it is found by its id only.
+        state: What the server remembers.
         position: How many requests are settled.
         validated: Whether the requests were checked.
+        finished: Whether all of them are settled, and the results written.
+        deleted: Whether it is found no more.
         problems: What is wrong with the requests, in the provider's words.
         counts: What became of how many.
         usage: Sum of the usage of all answers, by the provider's names.
         results: What succeeded.
         failures: What did not.
         charges: What the provider billed, a request a line.
-        deleted: Whether it is found no more.
     """
 
     id: str

@@ -6,6 +6,7 @@ the batch is not at its end, whatever the clock says.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOOK = 2_000
 """Lines that one look waits for."""
-_SLICE = 20
+_SLICE = 5
 """Lines between which other requests are served."""
 _SMALL = 1_000_000
 """A batch of up to so many bytes is worked on only when somebody looks."""
@@ -32,7 +33,8 @@ class Batches:
     def __init__(self, rules: BatchRules) -> None:
         self.rules = rules
         self._all: dict[str, Batch] = {}
-        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._unfinished: deque[Batch] = deque()
+        self._worker: asyncio.Task[None] | None = None
         self._closed = False
 
     def add(self, batch: 'Batch') -> None:
@@ -67,9 +69,10 @@ class Batches:
 
     async def caught_up(self) -> list['Batch']:
         """All batches, the deleted ones too, with everything done that is due by the clock."""
-        for batch in list(self._all.values()):
-            await self._work(batch)
-        return list(self._all.values())
+        for batch in list(self):
+            while batch.work(_SLICE):  # noqa: ASYNC110 - others may run
+                await asyncio.sleep(0)
+        return list(self)
 
     def close(self) -> None:
         """Let the work in the background end."""
@@ -87,10 +90,14 @@ class Batches:
         self._go_on(batch)
 
     def _go_on(self, batch: 'Batch') -> None:
-        worker = self._workers.get(batch.id)
-        if worker is None or worker.done():
-            self._workers[batch.id] = asyncio.create_task(self._work(batch))
+        if batch not in self._unfinished:
+            self._unfinished.append(batch)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
 
-    async def _work(self, batch: 'Batch') -> None:
-        while not self._closed and batch.work(_SLICE):  # noqa: ASYNC110 - others may run
+    async def _work(self) -> None:
+        """Bring the unfinished batches up to the clock, one after the other."""
+        while self._unfinished and not self._closed:
+            if not self._unfinished[0].work(_SLICE):
+                self._unfinished.popleft()
             await asyncio.sleep(0)

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from typing import NoReturn
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -104,11 +103,15 @@ def request_id(stamp: Stamp) -> str:
     return f'req_sim_{stamp.serial}'
 
 
-async def refuse(fault: Fault) -> NoReturn:
-    """Answer with the error that was asked for; an internal one unless its status was given."""
-    await asyncio.sleep(fault.delay_s)
-    status = fault.status or 500
-    raise Refusal(status, fault.message or f'Simulated error {status}.')
+async def refuse_if_asked(fault: Fault) -> None:
+    """Answer with the error that a fault asks for, after its delay.
+
+    Raises:
+        Refusal: The fault asks for one.
+    """
+    if fault.status is not None:
+        await asyncio.sleep(fault.delay_s)
+        raise Refusal(fault.status, fault.message or f'Simulated error {fault.status}.')
 
 
 def json_object(raw: bytes) -> Json:

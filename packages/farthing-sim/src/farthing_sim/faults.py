@@ -111,14 +111,17 @@ NO_FAULT = Fault()
 
 
 def _check_lines(lines: object) -> None:
-    if lines is None:
-        return
-    fates = lines.values() if isinstance(lines, Mapping) else [lines]
-    if not all(fate in _FATES or (isinstance(fate, int) and fate in _ERRORS) for fate in fates):
+    if lines is not None and not (
+        isinstance(lines, Mapping) and all(map(_is_fate, lines.values()))
+    ):
         raise FaultError(
             f'`lines` is {lines!r}; expected an object of positions with one of '
             f'{", ".join(sorted(_FATES))} or a status from 400 to 599'
         )
+
+
+def _is_fate(value: object) -> bool:
+    return value in _FATES if isinstance(value, str) else value in _ERRORS
 
 
 def merged(usage: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,7 @@ async def create(asked: Asked) -> Json:
             'metadata': body.get('metadata'),
             'output_life_s': (body.get('output_expires_after') or {}).get('seconds'),
             'model': None,
+            'enqueued': 0,
         },
         listed_s=asked.now + asked.fault.hidden_s,
         state=asked.state,

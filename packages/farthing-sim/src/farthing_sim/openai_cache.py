@@ -23,6 +23,7 @@ _BREAKPOINT_S = 1_800.0
 _MOST_WRITTEN = 4
 _MOST_MATCHED = 80
 _MANY = 100_000
+"""Of twice as many entries, so many of the newest are kept: memory has its bounds."""
 
 _Route = tuple[str, str, bytes, str]
 """Scope, model, digest of the prompt's beginning, and the request's own key."""
@@ -92,6 +93,8 @@ class OpenAICache:
         digest = _digests(prompt.tokens, {beginning})[beginning]
         route = (stamp.scope, body['model'], digest, body.get('prompt_cache_key') or '')
         self._served[route] += 1
+        if len(self._recent) > 2 * _MANY:
+            self._recent = defaultdict(deque, list(self._recent.items())[-_MANY:])
         for number in itertools.count():
             recent = self._recent[route, number]
             while recent and recent[0] <= stamp.time_s - _MINUTE_S:
@@ -114,8 +117,9 @@ class OpenAICache:
         return _DAY_S if kept == '24h' else self._idle_s
 
     def _store(self, keys: Iterable[_Key], expires_s: float, now: float) -> None:
-        if len(self._expires_s) > _MANY:
-            self._expires_s = {key: at for key, at in self._expires_s.items() if now < at}
+        if len(self._expires_s) > 2 * _MANY:
+            live = [(key, at) for key, at in self._expires_s.items() if now < at]
+            self._expires_s = dict(live[-_MANY:])
         for key in keys:
             self._expires_s[key] = max(expires_s, self._expires_s.get(key, 0.0))
 
@@ -136,9 +140,7 @@ def _digests(pieces: list[str], cuts: Iterable[int]) -> Mapping[int, bytes]:
     """The digest of the prefix of so many tokens, for each of `cuts`."""
     digest, begin, found = hashlib.sha256(), 0, {}
     for end in sorted(cuts):
-        digest.update(
-            ''.join(f'{piece}\0' for piece in pieces[begin:end]).encode('utf-8', 'replace')
-        )
+        digest.update('\0'.join((*pieces[begin:end], '')).encode('utf-8', 'replace'))
         found[end] = digest.copy().digest()
         begin = end
     return found

@@ -46,7 +46,7 @@ def routes(state: State, prefix: str) -> list[Route]:
 
 async def create(asked: Asked) -> Json:
     """Keep an uploaded file."""
-    upload, purpose, life_s = await _uploaded(asked)
+    name, content, purpose, life_s = await _uploaded(asked)
     if purpose == 'batch' and life_s is None:
         life_s = BATCH_LIFE_S
     file = File(
@@ -55,9 +55,9 @@ async def create(asked: Asked) -> Json:
         created_s=asked.now,
         listed_s=asked.now + asked.fault.hidden_s,
         expires_s=None if life_s is None else asked.now + life_s,
-        name=upload.filename or 'upload',
+        name=name,
         purpose=purpose,
-        content=Spool(upload.file),
+        content=content,
     )
     asked.state.files.add(file)
     return view(file)
@@ -123,8 +123,8 @@ def _found(asked: Asked) -> File:
     return file
 
 
-async def _uploaded(asked: Asked) -> tuple[UploadFile, str, float | None]:
-    """The file of a form, its purpose, and how long it shall live."""
+async def _uploaded(asked: Asked) -> tuple[str, Spool, str, float | None]:
+    """The name and the content of a form's file, its purpose, and how long it shall live."""
 
     async def parts() -> AsyncGenerator[bytes, None]:
         for part in asked.body.parts():
@@ -134,12 +134,12 @@ async def _uploaded(asked: Asked) -> tuple[UploadFile, str, float | None]:
         form = await MultiPartParser(asked.request.headers, parts()).parse()
     except (KeyError, MultiPartException) as error:
         raise Refusal(400, 'The request is no multipart form.') from error
-    upload, purpose = form.get('file'), form.get('purpose')
+    upload, purpose, life_s = map(form.get, ('file', 'purpose', 'expires_after[seconds]'))
     if not isinstance(upload, UploadFile):
         raise Refusal(400, "'file' is a required property", param='file')
+    # From here on the spool closes the file.
+    name, content = upload.filename or 'upload', Spool(upload.file)
     if purpose not in _PURPOSES:
-        raise Refusal(
-            400, f"'{purpose}' is not one of {sorted(_PURPOSES)} - 'purpose'", param='purpose'
-        )
-    life_s = form.get('expires_after[seconds]')
-    return upload, str(purpose), None if life_s is None else float(str(life_s))
+        message = f"'{purpose}' is not one of {sorted(_PURPOSES)} - 'purpose'"
+        raise Refusal(400, message, param='purpose')
+    return name, content, str(purpose), None if life_s is None else float(str(life_s))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from farthing_sim.answering import readable
-from farthing_sim.edge import Endpoint, refuse, scope_of
+from farthing_sim.edge import Endpoint, refuse_if_asked, scope_of
 from farthing_sim.faults import Fault
 from farthing_sim.send import Lines, Whole
 from farthing_sim.spool import Spool
@@ -92,8 +92,7 @@ class Operation(Endpoint):
         async for part in request.stream():
             body.append(part)
         scope = scope_of(request)
-        if fault.status is not None:
-            await refuse(fault)
+        await refuse_if_asked(fault)
         asked = Asked(
             request=request,
             body=body,

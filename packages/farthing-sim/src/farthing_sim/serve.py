@@ -6,12 +6,12 @@ every session in which it is installed.
 
 import argparse
 import contextlib
+import http.client
 import json
 import secrets
 import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,10 +51,11 @@ class Sim:
         return self.state.clock
 
     def log(self) -> list[dict[str, Any]]:
-        """One entry per request to a model, oldest first.
+        """One entry per request to a model and per operation on files and batches, oldest first.
 
         Keys: serial, time_s, path, api, model, stream, status, id, usage (in the provider's
-        own words, as billed), events_sent, delivered (whether the whole answer was sent).
+        own words, as billed; `None` for an operation), events_sent, delivered (whether the whole
+        answer was sent).
         """
         return self.state.log()
 
@@ -73,8 +74,11 @@ class Sim:
         that are due are billed. Keys: time_s, api, model, id, usage (in the provider's own
         words), and for requests of batches batch_id and custom_id (else `None`).
         """
-        with urllib.request.urlopen(f'{self.url}/__sim__/charges') as lines:  # noqa: S310 - ours
-            return [json.loads(line) for line in lines]
+        # Asked of the server, whose loop alone works on batches.
+        connection = http.client.HTTPConnection(self.url.removeprefix('http://'))
+        with contextlib.closing(connection):
+            connection.request('GET', '/__sim__/charges')
+            return [json.loads(line) for line in connection.getresponse()]
 
     def reset(self, *, rules: CacheRules | None = None, batches: BatchRules | None = None) -> None:
         """Forget log, planned faults, conversations, caches, files and batches; tell real time.
@@ -135,15 +139,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve = commands.add_parser('serve', help='serve Anthropic and OpenAI until interrupted')
     serve.add_argument('--port', type=int, default=0, help='0 (the default) takes a free one')
     serve.add_argument('--seed', help='part of every id; random unless given')
+    serve.add_argument(
+        '--batch-s', type=float, default=0, help='seconds that a batch takes; 0 (the default)'
+    )
     given = parser.parse_args(arguments)
     seed = secrets.token_hex(4) if given.seed is None else given.seed
+    try:
+        batches = BatchRules(processing_s=given.batch_s)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         listener = _listen(given.port)
     except (OSError, OverflowError) as error:
         parser.exit(1, f'farthing-sim: cannot listen on port {given.port}: {error}\n')
     print(_url(listener), flush=True)  # noqa: T201 - the address is the command's output
     with contextlib.suppress(KeyboardInterrupt), listener:
-        _server(State(clock=time.time, seed=seed, rules=DEFAULT_RULES)).run(sockets=[listener])
+        state = State(clock=time.time, seed=seed, rules=DEFAULT_RULES, batches=batches)
+        _server(state).run(sockets=[listener])
     return 0
 
 

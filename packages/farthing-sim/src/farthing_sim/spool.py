@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import IO
 
 _IN_MEMORY = 1_000_000
-_PART = 65_536
+_PART = 1_000_000
 
 
 class Spool:

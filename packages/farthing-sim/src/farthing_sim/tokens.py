@@ -8,7 +8,7 @@ again, and that about four letters of English make a token.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 IMAGE_TOKENS = 1_000
@@ -57,24 +57,22 @@ def count_form(schema: Mapping[str, Any] | None) -> int:
 
 def count_content(content: Any) -> int:
     """Tokens of a message's content: a string, or blocks of any of the providers' kinds."""
-    return sum(1 for _ in content_pieces(content))
+    return len(content_pieces(content))
 
 
-def content_pieces(content: Any) -> Iterator[str]:
+def content_pieces(content: Any) -> list[str]:
     """The tokens of a message's content, in their order.
 
-    What is no text (an image, a sound, a document) yields as many tokens as it counts, which
-    are those of the same thing only.
+    What is no text (an image, a sound, a document) has as many tokens as it counts, which are
+    those of the same thing only.
     """
-    if isinstance(content, str):
-        yield from pieces(content)
-    elif isinstance(content, Mapping):
-        yield from _block_pieces(content)
-    elif isinstance(content, list | tuple):
-        for part in content:
-            yield from content_pieces(part)
-    elif content is not None:
-        yield from pieces(str(content))
+    if content is None:
+        return []
+    if isinstance(content, Mapping):
+        return _block_pieces(content)
+    if isinstance(content, list | tuple):
+        return [piece for part in content for piece in content_pieces(part)]
+    return pieces(str(content))
 
 
 def read_values(block: Mapping[str, Any]) -> list[Any]:
@@ -87,16 +85,14 @@ def written(value: object) -> str:
     return json.dumps(_unmarked(value), ensure_ascii=False, separators=(',', ':'))
 
 
-def _block_pieces(block: Mapping[str, Any]) -> Iterator[str]:
+def _block_pieces(block: Mapping[str, Any]) -> list[str]:
     size = _opaque_tokens(block)
     if size is not None:
         digest = hashlib.sha256(written(block).encode('utf-8', 'replace')).hexdigest()
-        yield from (f'{digest}:{i}' for i in range(size))
-    elif isinstance(block.get('input'), Mapping):
-        yield from pieces(str(block.get('name', '')))
-        yield from json_pieces(block['input'])
-    else:
-        yield from content_pieces(read_values(block))
+        return [f'{digest}:{i}' for i in range(size)]
+    if isinstance(block.get('input'), Mapping):
+        return pieces(str(block.get('name', ''))) + json_pieces(block['input'])
+    return content_pieces(read_values(block))
 
 
 def _opaque_tokens(block: Mapping[str, Any]) -> int | None:

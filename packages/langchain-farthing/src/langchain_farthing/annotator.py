@@ -73,7 +73,7 @@ class CacheAnnotator(Runnable[LanguageModelInput, list[BaseMessage]]):
         return await self._acall_with_config(marked, input, config)
 
     def _marked(self, given: LanguageModelInput) -> list[BaseMessage]:
-        messages = _messages(given)
+        messages = messages_of(given)
         prompt = _Prompt(messages, self._model)
         sent = self._annotator.annotate(
             prompt.payload, provider='anthropic', api='anthropic_messages', model=self._model
@@ -83,7 +83,8 @@ class CacheAnnotator(Runnable[LanguageModelInput, list[BaseMessage]]):
         return messages
 
 
-def _messages(given: LanguageModelInput) -> list[BaseMessage]:
+def messages_of(given: LanguageModelInput) -> list[BaseMessage]:
+    """What a model is given, as messages."""
     if isinstance(given, str):
         given = StringPromptValue(text=given)
     return given.to_messages() if isinstance(given, PromptValue) else convert_to_messages(given)

@@ -18,10 +18,12 @@ from langsmith import tracing_context
 from pydantic import BaseModel, Field, SecretStr
 
 from farthing.attribution import attributed
-from farthing.cli.stage import HANDBOOK, QUESTIONS, Stage, Ticket
+from farthing.cli.stage import EASY, HANDBOOK, MAIL, QUESTIONS, Stage, Ticket
+from farthing.routing import Rules
 from langchain_farthing.caching import cached
 from langchain_farthing.embeddings import LedgerEmbeddings
 from langchain_farthing.handler import LedgerCallbackHandler
+from langchain_farthing.router import RouterChatModel
 
 _RULES = 'You work at the support desk of a shop. Be kind and brief.'
 
@@ -67,6 +69,14 @@ def _desk(stage: Stage) -> Mapping[str, Iterator[tuple[str, Work]]]:
     """Who does what by turns, by task and with a name for the progress bar."""
     haiku = _claude(stage, 'claude-haiku-4-5')
     sonnet = _claude(stage, 'claude-sonnet-4-6')
+    opus = _claude(stage, 'claude-opus-4-7')
+    router = RouterChatModel(
+        routes={'light': haiku, 'heavy': opus},
+        policy=Rules.of([{'route': 'light', 'keywords': EASY}]),
+        default='heavy',
+        mode='active',
+        ledger=stage.ledger,
+    )
     mini = _gpt(stage, 'gpt-5-mini')
     large = _gpt(stage, 'gpt-5', use_responses_api=True)
     tools = [look_up_order, look_up_price]
@@ -104,6 +114,8 @@ def _desk(stage: Stage) -> Mapping[str, Iterator[tuple[str, Work]]]:
         ),
         'chat': cycle((('Claude Sonnet', _talked(sonnet)),)),
         'chat-cached': cycle((('Claude Sonnet', _talked(cached(sonnet, ledger=stage.ledger))),)),
+        'mail': cycle((('Claude Opus', _mailed(opus)),)),
+        'mail-routed': cycle((('Claude Haiku or Opus', _mailed(router)),)),
     }
 
 
@@ -156,6 +168,12 @@ def _talked(model: BaseChatModel) -> Work:
             said.append(model.invoke(said, config))
 
     return work
+
+
+def _mailed(model: BaseChatModel) -> Work:
+    return lambda _, config: [
+        model.invoke([('system', _RULES), ('user', letter)], config) for letter in MAIL
+    ]
 
 
 def _said(ticket: Ticket) -> Any:

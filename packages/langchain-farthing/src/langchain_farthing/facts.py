@@ -9,8 +9,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from farthing.attribution import Attribution, narrowed
 from farthing.errors import UsageError
-from farthing.meter import Observed, Run, post, unseen
-from farthing.meter.unseen import estimated, post_answer
+from farthing.meter import Observed, Run, unseen
+from farthing.meter.unseen import estimated, post_answer, post_observed, post_told
 from farthing.wire import langchain as wire
 from farthing.wire.reading import Reading
 
@@ -75,13 +75,18 @@ def post_answered(run: Run, response: LLMResult) -> None:
     generation = response.generations[0][0] if response.generations else None
     message = generation.message if isinstance(generation, ChatGeneration) else None
     usage_metadata = getattr(message, 'usage_metadata', None)
+    metadata = getattr(message, 'response_metadata', None) or {}
+    if usage_metadata and not (run.inner or run.nested):
+        said = wire.plainly(usage_metadata, metadata)
+        if said is not None and post_told(run, _API, usage_metadata, said):
+            return
     try:
-        reading = wire.answer(usage_metadata, getattr(message, 'response_metadata', None) or {})
+        reading = wire.answer(usage_metadata, metadata)
     except UsageError:
-        post(run.accounts, observed(run, Reading(usage=None), error='UsageError'))
+        post_observed(run, observed(run, Reading(usage=None), error='UsageError'))
         return
     if usage_metadata and usage_metadata.get('total_cost') == 0:
-        post(run.accounts, observed(run, reading, status='cache_hit', billed=False))
+        post_observed(run, observed(run, reading, status='cache_hit', billed=False))
         return
     unknown = reading.usage is None
     if run.inner or run.nested:

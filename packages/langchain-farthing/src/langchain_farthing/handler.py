@@ -16,8 +16,9 @@ from langchain_core.outputs import LLMResult
 from farthing.attribution import Attribution, current, current_over
 from farthing.errors import InputError
 from farthing.io.tap import tap
-from farthing.meter import Account, Run, Spend, ended, find, opened, post, sweep
+from farthing.meter import Account, Run, Spend, ended, find, opened, sweep
 from farthing.meter.shared import Source, account
+from farthing.meter.unseen import post_observed
 from langchain_farthing.facts import (
     attribution_of,
     failure_of,
@@ -148,7 +149,7 @@ class _Events(BaseCallbackHandler):
             if run.seen:
                 run.leave(error)
             elif not run.inner:
-                post(run.accounts, failure_of(run, error, response))
+                post_observed(run, failure_of(run, error, response))
         except Exception as lost:  # noqa: BLE001 - as above
             _lost(run, lost)
 
@@ -205,6 +206,10 @@ class LedgerCallbackHandler(_Events):
         return (self._account,)
 
     def _outer(self) -> Attribution:
+        return self.attribution()
+
+    def attribution(self) -> Attribution:
+        """Whom a call here is for that does not say so itself."""
         return current_over(self._defaults)
 
     @property

@@ -7,7 +7,7 @@ because LlamaIndex writes marks into the messages that it is given and refuses o
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeGuard, TypeVar
 
 from llama_index.core.base.llms.types import CachePoint, ChatMessage
@@ -32,7 +32,7 @@ def cached(llm: Model, *, ledger: Source = None, annotator: Annotates | None = N
     tools are marked too, in chats and completions, plain and streamed, structured predictions,
     agents and workflows. The prompt, its order and the answer stay as they are, and so does the
     LLM that is given. A `CachePoint` stays for Anthropic and is left out for OpenAI, which would
-    refuse it. A second time changes nothing.
+    refuse it. A second time changes nothing. Of a `RouterLLM`, all routes are annotated.
 
     Any other LLM is returned as it is, warned about and counted.
 
@@ -47,6 +47,9 @@ def cached(llm: Model, *, ledger: Source = None, annotator: Annotates | None = N
     """
     if isinstance(llm, _Annotated):
         return llm
+    if with_routes := getattr(llm, 'with_routes', None):  # by name: routers are seldom loaded
+        routed: Model = with_routes(partial(cached, ledger=ledger, annotator=annotator))
+        return routed
     if not _speaks(llm):
         unannotated.add(type(llm))
         return llm

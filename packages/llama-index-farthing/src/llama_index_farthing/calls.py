@@ -30,6 +30,7 @@ from farthing.attribution import Attribution
 from farthing.entry import CallType
 from farthing.io.tap import tap
 from farthing.meter import Account, Run, close, opened, post, sent
+from farthing.meter.unseen import post_observed
 from farthing.wire.reading import Reading
 from llama_index_farthing.facts import (
     answer_of,
@@ -175,7 +176,7 @@ class Calls:
         if not close(call.run) or call.answered or call.run.tapped or not is_model(result):
             return
         call.answered = True
-        post(call.run.accounts, structured(call.run, result))
+        post_observed(call.run, structured(call.run, result))
 
     def dropped(self, span_id: str, error: BaseException | None) -> None:
         """A span has failed, and with it the calls in it that have not ended."""
@@ -355,4 +356,4 @@ class Calls:
             run.leave(error)
         elif not call.inner and not (run.tapped and call.kind == 'embed'):
             # Batches of embeddings start together; one that fails keeps others from being sent.
-            post(run.accounts, failure_of(run, error, call.last))
+            post_observed(run, failure_of(run, error, call.last))

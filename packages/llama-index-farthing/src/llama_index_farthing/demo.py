@@ -15,8 +15,10 @@ from llama_index.llms.anthropic import Anthropic
 from llama_index.llms.openai import OpenAI
 
 from farthing.attribution import attributed
-from farthing.cli.stage import HANDBOOK, QUESTIONS, Stage
+from farthing.cli.stage import EASY, HANDBOOK, MAIL, QUESTIONS, Stage
+from farthing.routing import Rules
 from llama_index_farthing.caching import cached
+from llama_index_farthing.router import RouterLLM
 from llama_index_farthing.switch import install
 
 _RULES = 'You work at the support desk of a shop. Be kind and brief.'
@@ -53,6 +55,14 @@ def scene(stage: Stage) -> Iterator[str]:
 def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str, Work]]]:
     """Who does what by turns, by task and with a name for the progress bar."""
     haiku, sonnet = (_claude(stage, name) for name in ('claude-haiku-4-5', 'claude-sonnet-4-6'))
+    opus = _claude(stage, 'claude-opus-4-7')
+    router = RouterLLM(
+        routes={'light': haiku, 'heavy': opus},
+        policy=Rules.of([{'route': 'light', 'keywords': EASY}]),
+        default='heavy',
+        mode='active',
+        ledger=stage.ledger,
+    )
     nano, mini = (_gpt(stage, name) for name in ('gpt-5-nano', 'gpt-5-mini'))
     counted = _gpt(stage, 'gpt-5-mini', counted_streams=True)
     return {
@@ -72,6 +82,8 @@ def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str
         ),
         'chat': cycle((('Claude Sonnet', _talk(sonnet)),)),
         'chat-cached': cycle((('Claude Sonnet', _talk(cached(sonnet, ledger=stage.ledger))),)),
+        'mail': cycle((('Claude Opus', _mail(opus)),)),
+        'mail-routed': cycle((('Claude Haiku or Opus', _mail(router)),)),
     }
 
 
@@ -120,6 +132,10 @@ def _talk(llm: FunctionCallingLLM) -> Work:
             said.append(llm.chat(said).message)
 
     return work
+
+
+def _mail(llm: FunctionCallingLLM) -> Work:
+    return lambda _: [llm.chat(_messages(letter)) for letter in MAIL]
 
 
 def _agent(llm: FunctionCallingLLM, loop: asyncio.Runner, *, streaming: bool) -> Work:

@@ -16,12 +16,12 @@ from pydantic import BaseModel
 from farthing.attribution import Attribution, narrowed
 from farthing.errors import UsageError
 from farthing.estimate import tokens
-from farthing.meter import Observed, Run, post, unseen
-from farthing.meter.unseen import NOTHING, estimated, post_answer
+from farthing.meter import Observed, Run, unseen
+from farthing.meter.unseen import estimated, post_answer, post_observed
 from farthing.usage import Usage
 from farthing.wire import llama_index as wire
 from farthing.wire.prompt import chars_of
-from farthing.wire.reading import Reading
+from farthing.wire.reading import NOTHING, Reading
 
 Response = ChatResponse | CompletionResponse | None
 
@@ -122,7 +122,7 @@ def answer_of(run: Run, response: Response) -> tuple[Reading | None, bool]:
 def post_answered(run: Run, reading: Reading | None, *, counted: bool) -> None:
     """Post an answer that the tap has not seen, `counted` by us or by the provider."""
     if reading is None:
-        post(run.accounts, observed(run, NOTHING, error='UsageError'))
+        post_observed(run, observed(run, NOTHING, error='UsageError'))
     else:
         post_answer(run, reading, api=_API, estimated=counted)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 from farthing.attribution import NOBODY, Attribution, current_over
 from farthing.errors import InputError
@@ -15,6 +16,7 @@ from farthing.meter import Account, Spend, ambient, sweep
 from farthing.meter.shared import Source, account
 from llama_index_farthing.calls import Calls
 from llama_index_farthing.events import Events, Spans
+from llama_index_farthing.facts import attribution_of
 
 _Handler = TypeVar('_Handler')
 
@@ -97,6 +99,12 @@ class _Switch:
                 self._tapped = False
             self._hang()
 
+    def keep(self) -> None:
+        """Keep the handlers on the dispatcher for good; without an account they do nothing."""
+        with self._lock:
+            self._blocks += 1
+            self._hang()
+
     @contextmanager
     def block(self) -> Iterator[None]:
         """Keep the handlers on the dispatcher for a block."""
@@ -126,6 +134,39 @@ def _hang(handlers: list[_Handler], ours: _Handler, *, wanted: bool) -> None:
 
 
 _switch = _Switch()
+
+
+class Recorder:
+    """Records the calls that a router makes, whether anything is installed or not.
+
+    Args:
+        ledger: As for `install`.
+
+    Raises:
+        LedgerError: The ledger cannot be opened.
+        InputError: An argument cannot be taken.
+    """
+
+    def __init__(self, ledger: Source = None) -> None:
+        self._account = account(ledger)
+        tap.install(self._account)
+        _switch.keep()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record the calls that start in the block to the ledger, too, if they are not already."""
+        if any(one.meter is self._account.meter for one in _switch.accounts()):
+            yield
+            return
+        token = ambient.set((self._account, *ambient.get()))
+        try:
+            yield
+        finally:
+            ambient.reset(token)
+
+    def who(self) -> Attribution:
+        """Whom a call is for that starts here."""
+        return attribution_of(active_instrument_tags.get(), _switch.outer())
 
 
 def install(
@@ -164,6 +205,11 @@ def install(
     for address in endpoints:
         tap.endpoints.add(address)
     return _switch.on(one, defaults, http_tap=http_tap)
+
+
+def whom() -> Attribution:
+    """Whom a call that is made here is for."""
+    return attribution_of(active_instrument_tags.get(), _switch.outer())
 
 
 def uninstall() -> None:

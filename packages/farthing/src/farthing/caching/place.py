@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from farthing.caching.block import SECONDS, Lifetime, Path, Prompt, tail
+from farthing.caching.block import SECONDS, Lifetime, Path, tail
 from farthing.caching.choose import Segment
 from farthing.caching.laws import COLD
 from farthing.caching.payback import Action
@@ -49,7 +49,7 @@ def placed(
     marks = _fitted(seen, shared, MOST_MARKS) or _free(seen)
     # Without a mark, explicit mode neither writes nor reads.
     idle = seen.live is None and not cold(found)
-    return marks, 'explicit' if marks or own_marks(seen.prompt, seen.end) or idle else None
+    return marks, 'explicit' if marks or seen.own or idle else None
 
 
 def _wanted(seen: View, found: Sequence[Segment], order: Sequence[Action]) -> list[Mark]:
@@ -101,7 +101,7 @@ def _reason(one: Segment, life: Lifetime) -> str:
 
 def _fitted(seen: View, wanted: Sequence[Mark], most: int) -> tuple[Mark, ...]:
     """Those for which the user's own marks leave room, with lifetimes that never lengthen."""
-    own = own_marks(seen.prompt, seen.end)
+    own = seen.own
     room = most - len(own)
     takes = [mark for mark in wanted if seen.prompt.blocks[mark.position].markable]
     fresh = [mark for mark in takes if mark.position not in own][: max(0, room)]
@@ -114,12 +114,6 @@ def _fitted(seen: View, wanted: Sequence[Mark], most: int) -> tuple[Mark, ...]:
         life = min((life, *before), key=SECONDS.__getitem__)
         marks.append(mark if mark.lifetime == life else replace(mark, lifetime=life))
     return tuple(marks)
-
-
-def own_marks(prompt: Prompt, end: int) -> dict[int, Lifetime]:
-    """The user's marks; one that the provider sets stands on the last block."""
-    own = {at: block.mark for at, block in enumerate(prompt.blocks) if block.mark is not None}
-    return {**own, end: prompt.automatic} if prompt.automatic is not None else own
 
 
 def _free(seen: View) -> tuple[Mark, ...]:
@@ -145,7 +139,7 @@ def sent_marks(
     seen: View, marks: Sequence[Mark], mode: Literal['explicit'] | None
 ) -> list[tuple[int, Lifetime]]:
     """All marks of the request: ours, the user's and the provider's own."""
-    sent = own_marks(seen.prompt, seen.end) | {mark.position: mark.lifetime for mark in marks}
+    sent = {**seen.own, **{mark.position: mark.lifetime for mark in marks}}
     if seen.prompt.family == 'openai' and seen.rates.writes and mode is None:
         sent[seen.end] = '30m'
     return sorted(sent.items())

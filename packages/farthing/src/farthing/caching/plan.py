@@ -23,7 +23,7 @@ from farthing.caching.choose import Segment, actions, segments
 from farthing.caching.gaps import Gaps
 from farthing.caching.learn import News, lessons, news
 from farthing.caching.payback import Action
-from farthing.caching.place import MOST_MARKS, Mark, cold, own_marks, placed, sent_marks
+from farthing.caching.place import MOST_MARKS, Mark, cold, placed, sent_marks
 from farthing.caching.rates import Rates
 from farthing.caching.routing import advice, routing_key
 from farthing.caching.state import Learned, Memory, ModelFacts
@@ -164,6 +164,6 @@ def _why(seen: View) -> tuple[Unmarked, str]:
     if seen.tokens[seen.end] < seen.least:
         short = f'about {seen.tokens[seen.end]} tokens, but the model caches from {seen.least}'
         return 'below_minimum', short
-    if len(own_marks(seen.prompt, seen.end)) >= MOST_MARKS:
+    if len(seen.own) >= MOST_MARKS:
         return 'no_slot', f'the request has {MOST_MARKS} marks of its own'
     return 'not_worth_it', 'none of it is likely sent again while it would live'

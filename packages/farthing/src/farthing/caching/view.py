@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from farthing.caching.block import Prompt, prefixes, root, sizes, static_end, tail
+from farthing.caching.block import Lifetime, Prompt, prefixes, root, sizes, static_end, tail
 from farthing.caching.minimum import minimum
 from farthing.caching.rates import Rates
 from farthing.caching.state import Memory, ModelFacts, Prefix
@@ -27,6 +27,7 @@ class View:
         tokens: Estimated, of the same prefixes.
         known: Those that are remembered.
         least: The shortest prefix that the model caches.
+        own: The user's marks; one that the provider sets stands on the last block.
         end: The last block that a mark can stand on, ours or the provider's.
         root: The end of tools and system; `None` where there are none.
         static: Its last block that takes a mark.
@@ -43,6 +44,7 @@ class View:
     tokens: Sequence[int]
     known: Mapping[bytes, Prefix]
     least: int
+    own: Mapping[int, Lifetime]
     end: int
     root: int | None
     static: int | None
@@ -79,16 +81,17 @@ def view(prompt: Prompt, rates: Rates, memory: Memory, at: float, *, key: bytes)
     # What is too short was not cached, whatever was marked before the minimum was known.
     # A conversation that goes on holds the answer to its last request, so that one has begun.
     answered = -inf if turn is None or turn == end else past[turn].at
-    stored = {one: past[one] for one in past if tokens[one] >= least}
-    live, flying = _entries(stored, at, answered)
+    alive = {one: past[one] for one in past if at <= past[one].expires and tokens[one] >= least}
+    live, flying = _entries(alive, at, answered)
     return View(
         prompt=prompt,
         rates=rates,
         at=at,
         digests=digests,
-        tokens=sizes(prompt, per_char(facts)),
+        tokens=tokens,
         known=known,
-        least=shortest(prompt, rates, facts),
+        least=least,
+        own=_own(prompt, end),
         end=end,
         root=root(prompt.blocks),
         static=static,
@@ -117,6 +120,11 @@ def shortest(prompt: Prompt, rates: Rates, facts: ModelFacts) -> int:
 _ENOUGH_TOKENS = 2_000
 
 
+def _own(prompt: Prompt, end: int) -> dict[int, Lifetime]:
+    own = {at: block.mark for at, block in enumerate(prompt.blocks) if block.mark is not None}
+    return own if prompt.automatic is None else {**own, end: prompt.automatic}
+
+
 def _turn(past: Mapping[int, Prefix]) -> int | None:
     """Where the request that this one continues ended: the deepest prefix known, if it is such."""
     deepest = max(past, default=None)
@@ -137,13 +145,12 @@ def _shared(
 
 
 def _entries(
-    past: Mapping[int, Prefix], now: float, answered: float
+    alive: Mapping[int, Prefix], now: float, answered: float
 ) -> tuple[int | None, int | None]:
     """The longest prefix that can be read, and a longer one whose write is under way.
 
     What was written up to `answered` can be read, however little time has passed.
     """
-    alive = {at: prefix for at, prefix in past.items() if now <= prefix.expires}
     flying = {
         at
         for at, prefix in alive.items()

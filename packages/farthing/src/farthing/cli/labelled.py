@@ -23,8 +23,11 @@ def labels(path: str, *, weak: str, strong: str, task: str | None) -> Labels:
         task: Column of task labels; an empty label is unknown.
 
     Raises:
-        InputError: The file cannot be read, lacks a column, or a score is no number.
+        InputError: The file cannot be read, lacks a column, the two models are one, or a score is
+            no number.
     """
+    if weak == strong:
+        raise InputError(f'`--weak` and `--strong` are both {weak!r}: expected two models')
     rows = list(_rows(path, (PROMPT, weak, strong, *_given(task))))
     return Labels(
         prompts=tuple(row[PROMPT] for _, row in rows),

@@ -1,6 +1,7 @@
 """`farthing report`: exact sums by any keys."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 
 from farthing.cli import options, show
 from farthing.cli.show import Column
+from farthing.ledger.keys import CONTEXT_POLICY
 from farthing.ledger.values import Report, Sums
 
 COUNTS = (
@@ -23,8 +25,10 @@ COUNTS = (
     'reasoning_tokens',
 )
 MONEY = ('cost_usd', 'list_cost_usd')
+SAVED = 'saved_usd'
 DOUBTS = ('unpriced', 'assumed', 'estimated')
 FIGURES = (*COUNTS, *MONEY, *DOUBTS)
+ROUTED = ('graded', 'too_weak', 'too_strong', 'unproven')
 _ORDER = (
     'calls',
     'errors',
@@ -45,6 +49,9 @@ _TITLES = {
     'output_tokens': 'output',
     'cost_usd': 'cost',
     'list_cost_usd': 'list cost',
+    'too_weak': 'too weak',
+    'too_strong': 'too strong',
+    SAVED: 'saved',
 }
 
 
@@ -77,10 +84,21 @@ def command(
     `cache_cause` is why a call read from its prompt cache what it read. Calls that have no verdict
     get one first, which scans them and those of the day before.
 
+    With the key `route` a report says how well calls were routed. Of the calls that two routes
+    answered and a grader scored (graded), too weak counts those for which the policy chose the
+    weaker route and its answer is worse by more than 0.02, too strong those for which it chose the
+    stronger one for nothing. Unproven calls were routed away from the default without evidence.
+
+    By `context_policy`, the report also has what context control saved: what its calls would have
+    cost with their whole history, less what they and its summaries cost. What they would have cost
+    is computed from what they used, and is no bill.
+
     \b
     Examples:
       farthing report --by tenant,task,model,call_type
       farthing report --by day --since 30d
+      farthing report --by route,policy
+      farthing report --by context_policy
       farthing report --by model --where tenant=acme --where tenant=globex --format json
     """
     with options.opened(ledger) as books:
@@ -95,7 +113,10 @@ def shown(report: Report, form: str) -> None:
     if form == 'json':
         show.as_json(values(report))
     elif form == 'csv':
-        columns = [*_keys(report), *(_figure(name) for name in FIGURES)]
+        columns = [
+            *_keys(report),
+            *(_figure(name) for name in (*_wanted(report), *_routed(report))),
+        ]
         show.as_csv(columns, [_row(report, row, row.keys) for row in report.rows])
     else:
         _table(report)
@@ -105,22 +126,31 @@ def values(report: Report) -> dict[str, Any]:
     """The report as JSON has it; money stays `Decimal`."""
     found: dict[str, Any] = {
         'rows': [_row(report, row, row.keys) for row in report.rows],
-        'total': _figures(report.total),
+        'total': _figures(report, report.total),
         'lost': report.lost,
     }
     if report.endpoint_class != 'real':
         found['endpoint_class'] = report.endpoint_class
     if report.local_total is not None:
-        found['local_total'] = _figures(report.local_total)
+        found['local_total'] = _figures(report, report.local_total)
     return found
 
 
 def _row(report: Report, sums: Sums, keys: Mapping[str, str | None]) -> dict[str, Any]:
-    return {**{key: keys.get(key) for key in _names(report)}, **_figures(sums)}
+    return {**{key: keys.get(key) for key in _names(report)}, **_figures(report, sums)}
 
 
-def _figures(sums: Sums) -> dict[str, Any]:
-    return {name: getattr(sums, name) for name in FIGURES}
+def _figures(report: Report, sums: Sums) -> dict[str, Any]:
+    found = {name: getattr(sums, name) for name in _wanted(report)}
+    return found if sums.routed is None else found | asdict(sums.routed)
+
+
+def _wanted(report: Report) -> tuple[str, ...]:
+    return (*FIGURES, SAVED) if CONTEXT_POLICY in report.by else FIGURES
+
+
+def _routed(report: Report) -> tuple[str, ...]:
+    return ROUTED if 'route' in report.by else ()
 
 
 def _names(report: Report) -> tuple[str, ...]:
@@ -134,7 +164,7 @@ def _keys(report: Report) -> list[Column]:
 
 def _figure(name: str) -> Column:
     title = _TITLES.get(name, name)
-    return Column(name=name, title=title, kind='money' if name in MONEY else 'count')
+    return Column(name=name, title=title, kind='money' if name in (*MONEY, SAVED) else 'count')
 
 
 def _table(report: Report) -> None:
@@ -146,8 +176,9 @@ def _table(report: Report) -> None:
     shown = {name for name in others if any(getattr(row, name) for row in report.rows)}
     if any(row.list_cost != row.cost for row in report.rows):
         shown.add('list_cost_usd')
-    shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd'}
-    columns = [*_keys(report), *(_figure(name) for name in _ORDER if name in shown)]
+    shown |= {'calls', 'input_tokens', 'output_tokens', 'cost_usd', SAVED}
+    names = [name for name in (*_ORDER, SAVED) if name in {*_wanted(report)} & shown]
+    columns = [*_keys(report), *(_figure(name) for name in (*names, *_routed(report)))]
     rows = [_row(report, row, row.keys) | _unknown(row) for row in report.rows]
     show.as_table(columns, rows, total=_total(report), notes=_notes(report))
 
@@ -164,7 +195,7 @@ def _total(report: Report) -> dict[str, Any] | None:
     name = 'total' if report.local_total is None else 'total (real)'
     return (
         {**dict.fromkeys(_names(report), ''), report.by[0]: name}
-        | _figures(report.total)
+        | _figures(report, report.total)
         | _unknown(report.total)
     )
 
@@ -189,6 +220,11 @@ def _notes(report: Report) -> list[str]:
         )
     if report.total.estimated:
         notes.append(f'{report.total.estimated:,} calls have estimated counts.')
+    if (routed := report.total.routed) is not None and routed.unproven:
+        notes.append(
+            f'{routed.unproven:,} calls were routed away from the default without evidence: '
+            '`farthing router eval` says what is missing.'
+        )
     if report.endpoint_class != 'real':
         notes.append('All of these calls went to this machine: simulated or local, no real spend.')
     elif report.local_total is not None:

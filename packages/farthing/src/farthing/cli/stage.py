@@ -19,7 +19,9 @@ class Ticket:
     Attributes:
         tenant: The customer of the desk, who pays.
         task: `triage`, `answer`, `summary` or `search`; `chat` asks `QUESTIONS` one by one with
-            the whole `HANDBOOK` before them, and `chat-cached` does so with a prompt cache.
+            the whole `HANDBOOK` before them, and `chat-cached` does so with a prompt cache; `mail`
+            answers all of `MAIL` with a strong model, and `mail-routed` each with the weakest one
+            that will do.
         text: What was asked.
     """
 
@@ -69,6 +71,21 @@ QUESTIONS = (
     'Thank you. Please sum up what we agreed.',
 )
 
+MAIL = (
+    'What are your opening hours?',
+    'Where do I find the form for returns?',
+    'I was charged twice, and my bank wants your account of it. Please write it for them.',
+    'Thanks, my parcel is here!',
+    'What are your opening hours over the holidays?',
+    'Your parcel broke my vase. Answer my claim for damages point by point.',
+    'Which form do I need for a gift?',
+    'Thanks for the quick answer.',
+)
+"""What comes by mail; most of it is easy."""
+
+EASY = ('opening hours', 'form', 'thanks')
+"""Words that tell easy mail from the rest."""
+
 TICKETS = (
     *(
         Ticket(tenant=tenant, task=task, text=text)
@@ -83,10 +100,13 @@ TICKETS = (
     # The same conversation twice: its second invoice is what a prompt cache makes of the first.
     Ticket(tenant='hooli', task='chat', text='late parcel'),
     Ticket(tenant='hooli', task='chat-cached', text='late parcel'),
+    # The same mail twice: its second invoice is what a router makes of the first.
+    Ticket(tenant='soylent', task='mail', text='the morning mail'),
+    Ticket(tenant='soylent', task='mail-routed', text='the morning mail'),
     # One tenant sends whole logs and gets a word for each: `farthing findings` sees it.
     *(
         Ticket(tenant='umbrella', task='triage', text=f'Ticket {n}: answer in 3 words. {_LOG}')
         for n in range(1, 7)
     ),
 )
-"""A small day at the desk: three tenants of one size, a talkative one, and one that is dear."""
+"""A small day at the desk: three tenants of one size, and one each that talks, writes, is dear."""

@@ -18,11 +18,13 @@ class Part:
         kind: What it is.
         text: All that is sent of it: its text, then names and arguments of the tools it calls.
         call_ids: Ids of the tool calls it makes, or that its results answer.
+        other_tokens: About what is no text in it takes: images, files.
     """
 
     kind: Kind
     text: str
     call_ids: tuple[str, ...] = ()
+    other_tokens: int = 0
 
 
 def blocks(parts: Iterable[Part], count: Callable[[str], int], *, key: bytes) -> tuple[Block, ...]:
@@ -30,7 +32,7 @@ def blocks(parts: Iterable[Part], count: Callable[[str], int], *, key: bytes) ->
     return tuple(
         Block(
             kind=part.kind,
-            tokens=count(part.text) + MESSAGE_TOKENS,
+            tokens=count(part.text) + part.other_tokens + MESSAGE_TOKENS,
             digest=blake2b(_content(part), digest_size=16, key=key).hexdigest(),
             call_ids=part.call_ids,
         )

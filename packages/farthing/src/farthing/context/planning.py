@@ -136,6 +136,12 @@ def _items(view: View) -> list[Item]:
     return items + [(at, at in view.cleared) for at in view.rest]
 
 
+def _size(history: History, item: Item) -> int:
+    if isinstance(item, Summary):
+        return item.tokens
+    return CLEARED_TOKENS if item[1] else history.blocks[item[0]].tokens
+
+
 def _decided(history: History, old: State, view: View, setting: Setting, reason: str) -> Decision:
     before = seen(history, old)
     sent = [one for one in _items(before) if isinstance(one, Summary) or one[0] < old.seen]
@@ -146,7 +152,8 @@ def _decided(history: History, old: State, view: View, setting: Setting, reason:
         if isinstance(one, Summary):
             own += one.cost + one.tokens * setting.rates.write
         elif one[0] < old.seen:
-            again += CLEARED_TOKENS if one[1] else history.blocks[one[0]].tokens
+            again += _size(history, one)
+    reused = sum(_size(history, one) for one in sent[:same])
     if setting.is_cold(old):
         again = 0
     retrieved = sum(history.blocks[at].tokens for at in view.retrieved)
@@ -154,6 +161,7 @@ def _decided(history: History, old: State, view: View, setting: Setting, reason:
     return Decision(
         reason=reason,
         rewrite=same is not None,
+        reused_tokens=history.fixed_tokens + reused if old.seen else 0,
         kept_tokens=view.tokens,
         dropped_tokens=history.fixed_tokens + history.sums[-1] - shown,
         rewrite_cost=rewrite_cost(setting.rates, again) + own,

@@ -18,12 +18,15 @@ class Select:
 
     Attributes:
         budget: The most tokens that are repeated.
+        rankers: Names of what ranks the blocks, see `farthing.context.rankers`; the orders of
+            several become one. Who makes `History.find` reads it.
 
     Raises:
         ContextError: The budget is too small.
     """
 
     budget: int = 2_000
+    rankers: tuple[str, ...] = ('bm25',)
 
     def __post_init__(self) -> None:
         if self.budget < 1:

@@ -4,7 +4,7 @@ A step asks by setting `State.asked`. Whoever calls models makes the summary aft
 the old view serves, and says so with `summarised` or `failed`; nothing is dropped before that.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -26,23 +26,26 @@ class PeriodicSummary:
     """Replaces the oldest turns by a summary that takes up the one before it.
 
     Attributes:
-        keep_turns: Full turns that always stay as they were, besides the one in progress.
         every: Turns that pile up between two summaries; `auto` takes the cheapest number by the
             rates, the growth that the session has shown, and what a summary costs.
+        keep_turns: Full turns that always stay as they were, besides the one in progress.
         summary_tokens: About how long a summary is.
         slice_tokens: The most that one is made of, besides the one before it: a model that gets
             more than it can read sees the end of it alone. A single turn may be longer.
         rates: Of the model that makes them; `None` is the session's own.
+        may_share: Whether the session's own model can be asked behind the prompt that it has
+            cached.
 
     Raises:
         ContextError: A number is too small.
     """
 
+    every: int | Literal['auto'] = field(default='auto', kw_only=False)
     keep_turns: int = 6
-    every: int | Literal['auto'] = 'auto'
     summary_tokens: int = 400
     slice_tokens: int = 60_000
     rates: Rates | None = None
+    may_share: bool = True
 
     def __post_init__(self) -> None:
         check_turns(self.keep_turns, self.every)
@@ -68,6 +71,9 @@ class PeriodicSummary:
         due = state.cut > covered or is_due(
             self.every, history, state, setting, request.stop, request
         )
+        replaced = history.tokens(request.start, request.stop)
+        replaced += state.summary.tokens if state.summary else 0
+        due = due and replaced >= self.summary_tokens // 2  # else there is nothing to sum up
         return Step(state=replace(state, asked=request) if due else state)
 
     def _request(self, history: History, state: State, setting: Setting, stop: int) -> Request:
@@ -81,7 +87,7 @@ class PeriodicSummary:
         shared = view * own.read + INSTRUCTION_TOKENS * own.input
         shared += self.summary_tokens * own.output
         apart = piece * cheap.input + self.summary_tokens * cheap.output
-        shares = shared < apart and state.cut <= begin
+        shares = self.may_share and shared < apart and state.cut <= begin
         return Request(
             start=begin,
             stop=stop,

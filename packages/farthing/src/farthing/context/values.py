@@ -251,6 +251,8 @@ class Decision:
     Attributes:
         reason: Why, in one line; empty where nothing changed.
         rewrite: Whether bytes that the last call sent are changed, which no cache survives.
+        reused_tokens: Of the prompt, what the last call began with as well: a cache that is still
+            warm has it.
         kept_tokens: Of the prompt.
         dropped_tokens: Of the whole history, what the prompt leaves out.
         rewrite_cost: What writing the changed part again costs above reading it, the making of a
@@ -261,6 +263,7 @@ class Decision:
 
     reason: str
     rewrite: bool
+    reused_tokens: int
     kept_tokens: int
     dropped_tokens: int
     rewrite_cost: int

@@ -6,20 +6,22 @@ its conditions and the fingerprints of its blocks, of an answer its usage.
 
 import time
 from asyncio import CancelledError
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from farthing.attribution import current
 from farthing.caching.fingerprint import diagnosis
 from farthing.ending import posts_at_exit
-from farthing.entry import CallType, EntryStatus
+from farthing.entry import CallType, Entry, EntryStatus
 from farthing.errors import UsageError
 from farthing.estimate import tokens
 from farthing.io.encoding import Decode, decoder
 from farthing.meter import Account, Observed, Run, ambient, claim, close, decide, post
 from farthing.meter.choices import Answer, chosen
+from farthing.meter.following import Posted, cost_of
 from farthing.prices.quote import Terms
 from farthing.usage import Usage
 from farthing.wire import Reader, Reading, Stream
@@ -92,7 +94,7 @@ class Exchange:
         self._stream: Stream | None = None
         self._chunks: list[bytes] = []
         self._posted = False
-        self._choices = chosen(shape_of(body))
+        self._choices = chosen(shape_of(body), lambda: reader.last_text(body))
         self._prefix = self._accounts[0].meter.fingerprints(reader.blocks(body))
 
     @property
@@ -241,7 +243,7 @@ class Exchange:
             run.answered = True
             run.answer_ids |= {run.id, reading.response_id or run.id} if reading else {run.id}
         entry_id = self._id(reading)
-        post(
+        entries = post(
             self._accounts,
             Observed(
                 id=entry_id,
@@ -268,11 +270,20 @@ class Exchange:
             ),
         )
         self._body = None
-        self._hang(entry_id, reading, ok=status == 'ok', now_ns=now_ns)
+        self._hang(entry_id, reading, entries, ok=status == 'ok', now_ns=now_ns)
 
-    def _hang(self, entry_id: str, reading: Reading | None, *, ok: bool, now_ns: int) -> None:
+    def _hang(
+        self,
+        entry_id: str,
+        reading: Reading | None,
+        entries: Sequence[Entry],
+        *,
+        ok: bool,
+        now_ns: int,
+    ) -> None:
         """Post what levers decided about this request, and let them learn from its answer."""
-        if not self._choices:
+        follower = self._run.follower if self._run else None
+        if not self._choices and follower is None:
             return
         first_ns = now_ns if self._first_ns is None else self._first_ns
         answer = Answer(
@@ -281,9 +292,23 @@ class Exchange:
             reading=reading,
             ok=ok,
             official=self._endpoint.official,
+            provider=self._endpoint.provider,
+            model=self._model,
         )
         for choice in self._choices:
             decide(self._accounts, choice.about(entry_id, answer))
+        if self._run is not None and follower is not None:
+            follower.posted(
+                Posted(
+                    entry_id=entry_id,
+                    run_id=self._run.id,
+                    provider=self._endpoint.provider,
+                    model=self._model,
+                    cost=cost_of(entries),
+                    answer=answer,
+                    tell=partial(decide, self._accounts),
+                )
+            )
 
     def _id(self, reading: Reading | None) -> str:
         """Unique on the provider's own hosts by its response id; elsewhere ids may repeat."""

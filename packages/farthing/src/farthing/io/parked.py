@@ -19,7 +19,7 @@ from farthing.run.drafting import Asked
 from farthing.run.parking import Reply, Seat, refusal
 from farthing.wire import Endpoint, Reader, Reading, endpoint, for_api
 from farthing.wire.dialects import DIALECTS
-from farthing.wire.fields import loads
+from farthing.wire.fields import loads, text
 from farthing.wire.prompt import shape_of
 from farthing.wire.streamed import streamed
 
@@ -44,11 +44,12 @@ class Parked:
         self._body: Mapping[str, Any] = body
         self._api = known.api
         self._provider = known.provider
+        self._model = text(body, 'model')
         reader = for_api(known.api)
         call_type = 'embeddings' if known.api == 'openai_embeddings' else 'chat'
         self._reader: Reader = reader
         self._run: Run | None = claim(lambda: reader.last_text(body), call_type)  # type: ignore[arg-type]
-        self._choices = chosen(shape_of(body))
+        self._choices = chosen(shape_of(body), lambda: reader.last_text(body))
         self._seat = seat
         self._time = datetime.now(UTC)
         self.reply: Future[Reply] = self._park(known, *place)
@@ -139,6 +140,8 @@ class Parked:
             reading=reading,
             ok=ok,
             official=endpoint(self._request.url.host, self._request.url.path) is not None,
+            provider=self._provider,
+            model=self._model,
         )
         accounts = self._run.accounts if self._run else []
         for choice in self._choices:

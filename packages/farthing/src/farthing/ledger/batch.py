@@ -10,9 +10,11 @@ import orjson
 
 from farthing.errors import LedgerVersion
 from farthing.ledger import learned
+from farthing.ledger.answered import KIND, entry_record
 from farthing.ledger.record import COUNTS, DIMENSIONS, TEXTS
 from farthing.ledger.schema import DAY, MONTH, ROLLUP_KEYS, SUMS, rollup_table
 from farthing.ledger.spool import Chunk
+from farthing.prices import PriceBook
 
 # What a record raises that no farthing has written: damage that is valid JSON all the same.
 MALFORMED = (
@@ -209,7 +211,7 @@ class Batch:
         which takes five times as long as reading them.
         """
         for line in lines:
-            record = orjson.loads(line)
+            record = _loaded(line)
             if record[0] == 'e1':
                 yield self._entry(record)
             else:
@@ -218,7 +220,7 @@ class Batch:
     def _note_contradictions(self, lines: list[bytes]) -> None:
         """Note the entries that came twice with different numbers; the first one stands."""
         for line in lines:
-            record = orjson.loads(line)
+            record = _loaded(line)
             if record[0] != 'e1':
                 continue
             stored = self._db.execute(
@@ -306,6 +308,12 @@ class Batch:
             'INSERT INTO loss VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
             (id_, 0, calls, reason),
         )
+
+
+def _loaded(line: bytes) -> list[Any]:
+    """A line's record; an answer is priced, and comes as the entry that it makes."""
+    record: list[Any] = orjson.loads(line)
+    return entry_record(record, PriceBook.load()) if record[0] == KIND else record
 
 
 def _decision(record: list[Any]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from farthing.entry import Decision
 from farthing.ledger.batches import Change, View
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
+from farthing.routing.pair import Pair
 
 if TYPE_CHECKING:
     from farthing.prices import PriceBook
@@ -66,6 +67,9 @@ class Engine(Protocol):
 
     def explained(self, query: Query) -> Iterator[Explained]:
         """The verdicts on the entries that match."""
+
+    def pairs(self) -> Iterator[Pair]:
+        """Each shadow call of routing that was answered, with the call that it shadows."""
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""

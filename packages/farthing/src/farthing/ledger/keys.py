@@ -3,7 +3,9 @@
 Every field of an entry is a key. Those of the daily rollup (`ROLLUP`) and times of a day or longer
 answer at once; with any other the report scans the entries. `tag.NAME` is the tag NAME.
 `cache_cause` is why a call read from its prompt cache what it read: before it is reported, calls
-that have no verdict get one, which scans them and those of the day before.
+that have no verdict get one, which scans them and those of the day before. `route` is the route
+that served a call; beside it `policy` and `policy_version` are those of routing alone.
+`context_policy` is who controlled what a call was sent; by it, a report also tells what that saved.
 """
 
 import difflib
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from farthing.errors import InputError
-from farthing.ledger.record import DIMENSIONS, EXPLAINED, EXPLAINS, TEXTS
+from farthing.ledger.record import DIMENSIONS, EXPLAINED, EXPLAINS, ROUTING, TEXTS
 from farthing.ledger.schema import ROLLUP_KEYS
 from farthing.ledger.values import Query
 
@@ -21,6 +23,8 @@ ROLLUP = (*DAYS, *ROLLUP_KEYS, 'endpoint_class')
 TAG = 'tag.'
 ENDPOINT_CLASS = 'endpoint_class'
 CACHE_CAUSE = 'cache_cause'
+ROUTE = 'route'
+CONTEXT_POLICY = 'context_policy'
 
 _DIMENSIONS = dict(DIMENSIONS)
 # Dimensions that a correction changes: a row belongs to where its entry stands by now.
@@ -45,6 +49,8 @@ NAMES = (
     *_NOT_COPIED,
     *_HANGING,
     CACHE_CAUSE,
+    ROUTE,
+    CONTEXT_POLICY,
 )
 
 
@@ -63,8 +69,13 @@ class Key:
     kind: str | None
 
 
-def key(name: str) -> Key:
-    """The key of that name over `entry AS e`."""
+def key(name: str, *, lever: str | None = None) -> Key:
+    """The key of that name over `entry AS e`.
+
+    Args:
+        name: As the user writes it.
+        lever: The only lever whose decisions count; `None` is any.
+    """
     if name.startswith(TAG):
         literal = name.removeprefix(TAG).replace("'", "''")
         tags = _original('tags')
@@ -74,12 +85,16 @@ def key(name: str) -> Key:
     if name in _CORRECTED:
         sql = _in_force(name)
     elif name in _HANGING:
-        sql = _hanging(*_HANGING[name])
+        sql = _hanging(*_HANGING[name], lever=lever)
+    elif name == ROUTE:
+        sql = routing("coalesce(json_extract(facts, '$.served'), chosen)")
     elif name == CACHE_CAUSE:
         sql = (
             '(SELECT d.chosen FROM decision d '  # noqa: S608 - our own text
             f"WHERE d.id = '{EXPLAINED}' || coalesce(e.corrects, e.id))"
         )
+    elif name == CONTEXT_POLICY:
+        sql = context_decision('policy')
     elif name == 'id':
         sql = 'coalesce(e.corrects, e.id)'
     elif name in _NOT_COPIED:
@@ -153,6 +168,14 @@ def _utc(name: str, time: datetime | None) -> datetime | None:
     return time.astimezone(UTC)
 
 
+def context_decision(column: str) -> str:
+    """What context control decided about a row's entry, in SQL; the last decision counts."""
+    return (
+        f'(SELECT d.{column} FROM decision d WHERE d.entry_id = coalesce(e.corrects, e.id) '  # noqa: S608
+        "AND d.lever = 'context' ORDER BY d.rowid DESC LIMIT 1)"
+    )
+
+
 def _in_force(column: str) -> str:
     return (
         f'coalesce((SELECT c.{column} FROM entry c WHERE c.corrects = coalesce(e.corrects, e.id) '  # noqa: S608
@@ -167,9 +190,18 @@ def _original(column: str) -> str:
     )
 
 
-def _hanging(table: str, column: str) -> str:
+def routing(column: str) -> str:
+    """What a call's decision of routing says, in SQL; a call has one at most."""
+    return (
+        f'(SELECT {column} FROM decision WHERE entry_id = coalesce(e.corrects, e.id) '  # noqa: S608
+        f"AND lever = '{ROUTING}' LIMIT 1)"
+    )
+
+
+def _hanging(table: str, column: str, *, lever: str | None) -> str:
     if table == 'decision':
         link = f"entry_id = coalesce(e.corrects, e.id) AND policy <> '{EXPLAINS}'"
+        link += '' if lever is None else f" AND lever = '{lever}'"
     else:
         link = 'run_id = e.run_id'
     return (

@@ -19,12 +19,14 @@ from farthing.entry import Correction, Decision, Entry, Outcome
 from farthing.errors import EntryError, InputError, LedgerBusy, LedgerError
 from farthing.ledger import draining, keys, locks, record, secret, spool
 from farthing.ledger.address import ledger_path
+from farthing.ledger.answered import Answered, answered_line
 from farthing.ledger.batches import Change, View
 from farthing.ledger.engine import Engine, Writer
 from farthing.ledger.learned import learned_line
 from farthing.ledger.spool import Spool, warn
 from farthing.ledger.sqlite import SQLite
 from farthing.ledger.values import Booked, Query, Report, Verdict
+from farthing.routing.pair import Pair
 
 if TYPE_CHECKING:
     from farthing.prices import PriceBook
@@ -125,13 +127,15 @@ class Ledger:
             return
         self._append(line)
 
-    def post_plain(self, *answer: Any) -> None:
-        """Take one entry as `record.plain_line` wants it; as `post`, without an `Entry`.
+    def post_answered(self, book: 'PriceBook', *answer: Any) -> Answered:
+        """Take an answer as `answered.answered_line` wants it; `book` prices it if asked.
 
         Raises:
             EntryError: It cannot be stored, and nothing was.
         """
-        self._append(record.plain_line(*answer))
+        line = answered_line(*answer)
+        self._append(line)
+        return Answered(line, book)
 
     def post_correction(self, correction: Correction) -> None:
         """Take a correction of an entry that this ledger holds; an id that is known adds nothing.
@@ -310,6 +314,15 @@ class Ledger:
         query = keys.query(since=since, until=until, where=where)
         self.explain(book=book)
         return self._engine.explained(query)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Requests that two routes answered, with their scores; see `farthing.ledger.routed`.
+
+        Raises:
+            LedgerError: As `flush`.
+        """
+        self._catch_up()
+        return self._engine.pairs()
 
     def verify(self) -> Verdict:
         """Prove that the ledger agrees with itself: file, rollup, line items, corrections.

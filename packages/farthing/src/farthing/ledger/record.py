@@ -7,15 +7,12 @@ version of the layout (`e1`): a spool may be drained by a newer farthing than th
 import uuid
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import Protocol
 
 import orjson
 
-from farthing.attribution import Attribution
-from farthing.entry import Cacheable, CallType, Correction, Decision, Entry, Outcome, UsageSource
+from farthing.entry import Correction, Decision, Entry, Outcome
 from farthing.errors import EntryError
-from farthing.prices.quote import Line, Quote, Terms
-from farthing.usage import Usage
+from farthing.prices.quote import Line
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -27,6 +24,9 @@ EXPLAINS = 'explain'
 """The policy of verdicts on the prompt cache, which are decisions of no lever."""
 EXPLAINED = f'caching.{EXPLAINS}:'
 """What the id of such a verdict begins with; its entry's id follows."""
+
+ROUTING = 'routing'
+"""The lever of decisions on routes."""
 
 # The kinds of dimension of an entry's fields, in the order in which a record holds them.
 DIMENSIONS = (
@@ -71,7 +71,8 @@ COUNTS = (
     'output_image_tokens',
 )
 _AMOUNTS = ('cost', 'list_cost', 'latency_us', 'first_token_us')
-_counts = attrgetter(*COUNTS)
+counts = attrgetter(*COUNTS)
+"""The counts of a usage, in the order in which a record holds them."""
 _UNKNOWN_COUNTS = (None,) * len(COUNTS)
 
 
@@ -93,7 +94,7 @@ def entry_line(entry: Entry) -> bytes:
     """
     who, usage, quote = entry.attribution, entry.usage, entry.quote
     _check_range(entry)
-    return _line(
+    return as_line(
         (
             'e1',
             entry.id,
@@ -123,98 +124,16 @@ def entry_line(entry: Entry) -> bytes:
             quote.book,
             quote.model,
             quote.reason,
-            *(_UNKNOWN_COUNTS if usage is None else _counts(usage)),
+            *(_UNKNOWN_COUNTS if usage is None else counts(usage)),
             quote.cost,
             entry.list_cost,
             entry.latency_us,
             entry.first_token_us,
-            _lines(quote.lines),
+            lines(quote.lines),
             quote.assumed or None,
             dict(usage.tool_uses) if usage is not None and usage.tool_uses else None,
             dict(who.tags) if who.tags else None,
             entry.prefix or None,
-        )
-    )
-
-
-class Told(Protocol):
-    """What a framework tells of its own call, which `plain_line` writes as it stands."""
-
-    id: str
-    parent_id: str | None
-    who: Attribution
-    time: datetime
-    model: str | None
-    call_type: CallType
-
-
-def plain_line(
-    run: Told,
-    provider: str,
-    served: str | None,
-    api: str,
-    cacheable: Cacheable,
-    terms: Terms,
-    usage: Usage,
-    usage_source: UsageSource,
-    quote: Quote,
-    latency_us: int,
-    first_token_us: int | None,
-) -> bytes:
-    """`entry_line` of the only, answered attempt of a run, without an `Entry` in between.
-
-    Each call of a framework passes here while its user waits. By position, for the same reason.
-
-    Raises:
-        EntryError: As `entry_line`.
-    """
-    who, cost = run.who, quote.cost
-    if (
-        usage.input_tokens > MAX_TOKENS
-        or usage.output_tokens > MAX_TOKENS
-        or (cost is not None and cost > MAX_INT)
-    ):
-        raise EntryError(f'{run.id!r} has counts or a cost larger than a ledger takes')
-    return _line(
-        (
-            'e1',
-            f'{run.id}:1',
-            microseconds(run.time),
-            who.session,
-            run.id,
-            run.parent_id,
-            provider,
-            served or run.model or 'unknown',
-            run.model,
-            served,
-            api,
-            run.call_type,
-            who.purpose,
-            'sync',
-            cacheable,
-            terms.tier,
-            terms.geo,
-            terms.region,
-            None,
-            who.tenant,
-            who.task,
-            'ok',
-            None,
-            usage_source,
-            quote.status,
-            quote.book,
-            quote.model,
-            quote.reason,
-            *_counts(usage),
-            cost,
-            cost,
-            latency_us,
-            first_token_us,
-            _lines(quote.lines),
-            quote.assumed or None,
-            dict(usage.tool_uses) if usage.tool_uses else None,
-            dict(who.tags) if who.tags else None,
-            None,
         )
     )
 
@@ -224,7 +143,7 @@ def correction_line(correction: Correction) -> bytes:
     quote = correction.quote
     _check_int('cost', quote.cost)
     _check_int('list_cost', correction.list_cost)
-    return _line(
+    return as_line(
         (
             'c1',
             correction.id,
@@ -237,7 +156,7 @@ def correction_line(correction: Correction) -> bytes:
             quote.reason,
             quote.cost,
             correction.list_cost,
-            _lines(quote.lines),
+            lines(quote.lines),
             quote.assumed or None,
         )
     )
@@ -247,7 +166,7 @@ def decision_line(decision: Decision) -> bytes:
     """One decision as a line; each has an id, its own or one made here: a replay adds nothing."""
     _check_int('predicted_cost', decision.predicted_cost)
     _check_int('counterfactual_cost', decision.counterfactual_cost)
-    return _line(
+    return as_line(
         (
             'd1',
             decision.id or uuid.uuid4().hex,
@@ -267,7 +186,7 @@ def decision_line(decision: Decision) -> bytes:
 
 def outcome_line(outcome: Outcome) -> bytes:
     """One outcome as a line; each has an id of its own, so that a replay adds nothing."""
-    return _line(
+    return as_line(
         (
             'o1',
             uuid.uuid4().hex,
@@ -281,16 +200,22 @@ def outcome_line(outcome: Outcome) -> bytes:
 
 def loss_line(reason: str, calls: int, time: datetime) -> bytes:
     """`calls` calls that could not be recorded, as a line."""
-    return _line(('l1', uuid.uuid4().hex, microseconds(time), calls, reason))
+    return as_line(('l1', uuid.uuid4().hex, microseconds(time), calls, reason))
 
 
-def _lines(lines: tuple[Line, ...]) -> list[tuple[object, ...]] | None:
+def lines(found: tuple[Line, ...]) -> list[tuple[object, ...]] | None:
+    """The lines of a quote as a record holds them."""
     return [
-        (meter, rate, rules, quantity, amount) for meter, quantity, rate, amount, rules in lines
+        (meter, rate, rules, quantity, amount) for meter, quantity, rate, amount, rules in found
     ] or None
 
 
-def _line(record: tuple[object, ...]) -> bytes:
+def as_line(record: tuple[object, ...]) -> bytes:
+    """A record as a line.
+
+    Raises:
+        EntryError: A field is nothing that a line can hold.
+    """
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except orjson.JSONEncodeError:

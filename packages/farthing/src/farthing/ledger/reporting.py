@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import add
 from typing import Any
 
-from farthing.ledger import keys
+from farthing.ledger import keys, routed
 from farthing.ledger.keys import DAYS, ENDPOINT_CLASS, Key
 from farthing.ledger.planning import Part, plan
-from farthing.ledger.record import moment
+from farthing.ledger.record import ROUTING, moment
 from farthing.ledger.schema import DAY_US, SUMS
 from farthing.ledger.values import Query, Report, Row, Sums
 
@@ -20,6 +20,8 @@ _NARROW = 8  # an index on time pays below this part of the ledger's span
 
 Totals = list[int]
 Group = tuple[str | None, ...]
+Figures = Sequence[tuple[str, str]]
+"""Sums beside `SUMS` in SQL, each with its one argument."""
 
 
 def is_local(endpoint: str | None) -> bool:
@@ -40,8 +42,9 @@ def is_local(endpoint: str | None) -> bool:
 def report(db: sqlite3.Connection, query: Query, *, unsaved: int) -> Report:
     """Sums by group; `unsaved` calls of this process are lost so far."""
     groups: dict[tuple[str, Group], Totals] = {}
+    more = routed.figures(db) if keys.ROUTE in query.by else ()
     for part in plan(query):
-        for where, group, totals in _select(db, query, part):
+        for where, group, totals in _select(db, query, part, more):
             known = groups.get((where, group))
             groups[where, group] = totals if known is None else list(map(add, known, totals))
     (lost,) = db.execute('SELECT coalesce(sum(calls), 0) FROM loss').fetchone()
@@ -55,7 +58,7 @@ def _joined(query: Query, groups: dict[tuple[str, Group], Totals], lost: int) ->
     both = len(by_class) > 1
     names = query.by + ((ENDPOINT_CLASS,) if both and ENDPOINT_CLASS not in query.by else ())
     rows = [
-        Row(keys=dict(zip(names, (*group, where), strict=False)), **_sums(totals))
+        Row(keys=dict(zip(names, (*group, where), strict=False)), **_sums(totals, query.by))
         for (where, group), totals in groups.items()
     ]
     rows.sort(key=lambda row: (-row.cost, -row.calls, [v or '' for v in row.keys.values()]))
@@ -63,9 +66,9 @@ def _joined(query: Query, groups: dict[tuple[str, Group], Totals], lost: int) ->
     return Report(
         by=names,
         rows=tuple(rows),
-        total=Sums(**_sums(_added(by_class[only]))),
+        total=Sums(**_sums(_added(by_class[only]), query.by)),
         endpoint_class=only,
-        local_total=Sums(**_sums(_added(by_class[LOCAL]))) if both else None,
+        local_total=Sums(**_sums(_added(by_class[LOCAL]), query.by)) if both else None,
         lost=lost,
     )
 
@@ -74,8 +77,27 @@ def _added(many: list[Totals]) -> Totals:
     return [sum(column) for column in zip(*many, strict=True)] if many else [0] * len(SUMS)
 
 
-def _sums(totals: Totals) -> dict[str, Any]:
-    values: dict[str, Any] = dict(zip(SUMS, totals, strict=True))
+def _saved() -> list[str]:
+    """What context control saved on the calls of which that is known, in SQL, in two parts.
+
+    A correction takes its difference off.
+    """
+    without = keys.context_decision('counterfactual_cost')
+    saved = f'CASE WHEN e.corrects IS NULL THEN {without} ELSE 0 END - e.cost'
+    known = f'{without} IS NOT NULL AND e.cost IS NOT NULL'
+    return [
+        f'sum(CASE WHEN {known} THEN ({saved}) {part} 1000000 ELSE 0 END)' for part in ('/', '%')
+    ] + [f'sum({known})']
+
+
+def _sums(totals: Totals, by: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = dict(zip(SUMS, totals, strict=False))
+    more = totals[len(SUMS) :]
+    if more and keys.CONTEXT_POLICY in by:
+        high, low, known, *more = more
+        values['saved'] = high * 1_000_000 + low if known else None
+    if more:
+        values['routed'] = routed.counted(*more)
     said = values.pop('reasoning_said')
     if not said and values['calls']:
         values['reasoning_tokens'] = None
@@ -85,13 +107,13 @@ def _sums(totals: Totals) -> dict[str, Any]:
 
 
 def _select(
-    db: sqlite3.Connection, query: Query, part: Part
+    db: sqlite3.Connection, query: Query, part: Part, more: Figures
 ) -> Iterator[tuple[str, Group, Totals]]:
     """Rows of endpoint class, values of the keys, and sums; a group may come several times."""
-    sql, arguments = statement(db, query, part)
+    sql, arguments = statement(db, query, part, more=more)
     if sql is None:
         return
-    wanted = [keys.key(name) for name in query.by if name != ENDPOINT_CLASS]
+    wanted = [_key(query, name) for name in query.by if name != ENDPOINT_CLASS]
     readers = [_reader(db, key) for key in wanted]
     at = query.by.index(ENDPOINT_CLASS) if ENDPOINT_CLASS in query.by else None
     for is_here, *row in db.execute(sql, arguments):
@@ -102,17 +124,29 @@ def _select(
         yield where, tuple(group), row[len(wanted) :]
 
 
-def statement(db: sqlite3.Connection, query: Query, part: Part) -> tuple[str | None, list[object]]:
-    """The SELECT of one part and its arguments; no SELECT when a filter's value was never seen."""
-    columns = [_column(keys.key(n), part) for n in query.by if n != ENDPOINT_CLASS]
+def statement(
+    db: sqlite3.Connection, query: Query, part: Part, *, more: Figures = ()
+) -> tuple[str | None, list[object]]:
+    """The SELECT of one part and its arguments; no SELECT when a filter's value was never seen.
+
+    Args:
+        db: The ledger.
+        query: What is asked.
+        part: Which table answers.
+        more: Further sums.
+    """
+    columns = [_column(_key(query, n), part) for n in query.by if n != ENDPOINT_CLASS]
     wanted, arguments = conditions(db, query, part)
     if wanted is None:
         return None, []
     sums = [f'sum({name})' for name in SUMS] if part.summed else list(SUMS.values())
-    chosen = ', '.join([_is_here(db), *columns, *sums])
+    if keys.CONTEXT_POLICY in query.by:
+        sums += _saved()
+    chosen = ', '.join([_is_here(db), *columns, *sums, *(sum_ for sum_, _ in more)])
     filters = f'WHERE {" AND ".join(wanted)}' if wanted else ''
     groups = ', '.join(str(number) for number in range(1, len(columns) + 2))
-    return f'SELECT {chosen} FROM {part.table} e {filters} GROUP BY {groups}', arguments  # noqa: S608
+    sql = f'SELECT {chosen} FROM {part.table} e {filters} GROUP BY {groups}'  # noqa: S608
+    return sql, [*(argument for _, argument in more), *arguments]
 
 
 def conditions(
@@ -121,12 +155,18 @@ def conditions(
     """The filters of a query in SQL and their arguments; `None` when nothing can match."""
     wanted, arguments = _bounds(db, part)
     for name, values in query.where.items():
-        condition, more = _condition(db, name, values, part)
+        condition, more = _condition(db, name, values, part, _key(query, name))
         if condition is None:
             return None, []
         wanted.append(condition)
         arguments += more
     return wanted, arguments
+
+
+def _key(query: Query, name: str) -> Key:
+    """A key of the query; beside a route, decisions are those of routing."""
+    beside = keys.ROUTE in (*query.by, *query.where)
+    return keys.key(name, lever=ROUTING if beside else None)
 
 
 def _column(key: Key, part: Part) -> str:
@@ -167,13 +207,13 @@ def _condition(
     name: str,
     values: tuple[str | None, ...],
     part: Part,
+    key: Key,
 ) -> tuple[str | None, list[object]]:
     """A filter in SQL; `None` when nothing can match."""
     if name == ENDPOINT_CLASS:
         here = _is_here(db)
         wanted = [here if v == LOCAL else f'NOT {here}' for v in values if v in (LOCAL, REAL)]
         return (f'({" OR ".join(wanted)})' if wanted else None), []
-    key = keys.key(name)
     if key.kind is not None:
         numbers = _numbers(db, key.kind, values)
         column = _column(key, part)

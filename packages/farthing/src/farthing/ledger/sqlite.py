@@ -16,12 +16,13 @@ from farthing.caching.causes import Explained
 from farthing.caching.state import Learned
 from farthing.entry import Decision
 from farthing.errors import LedgerBusy, LedgerCorrupt, LedgerError, LedgerVersion
-from farthing.ledger import booked, explaining, learned, reporting, verifying
+from farthing.ledger import booked, explaining, learned, reporting, routed, verifying
 from farthing.ledger.batch import MALFORMED, Batch
 from farthing.ledger.batches import Change, View
 from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
+from farthing.routing.pair import Pair
 
 if TYPE_CHECKING:
     from farthing.prices import PriceBook
@@ -183,6 +184,11 @@ class SQLite:
         """The verdicts on the entries that match."""
         with self.reading() as db:
             yield from explaining.explained(db, query)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Each shadow call of routing that was answered, with the call that it shadows."""
+        with self.reading() as db:
+            yield from routed.pairs(db)
 
     def verify(self) -> Verdict:
         """Check everything that can be checked."""

@@ -21,6 +21,25 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """How well the calls of a group were routed, by the answers that were graded on both routes.
+
+    Attributes:
+        graded: Calls of which another route's answer is known and both were graded.
+        too_weak: Of these, those for which the policy chose the weaker route, and its answer scores
+            lower by more than `MARGIN`; in shadow mode nobody got it. `None` without graded ones.
+        too_strong: Of these, those for which the policy chose the stronger route, and the weaker
+            one's answer scores no lower than that. `None` likewise.
+        unproven: Calls that another route than the default served without evidence for it.
+    """
+
+    graded: int
+    too_weak: int | None
+    too_strong: int | None
+    unproven: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
     """Exact sums over entries and their corrections.
 
@@ -34,6 +53,10 @@ class Sums:
         unpriced: Calls without a price: missing in `cost`.
         assumed: Calls whose price rests on an assumed condition.
         estimated: Calls whose counts were estimated.
+        routed: How well the calls were routed, where the report has the key `route`.
+        saved: By context control, in 1e-12 USD, its summaries taken off: what its calls would have
+            cost without it, as far as that is known, less what they cost. `None` where the report
+            is not by `context_policy`, or nobody knows.
     """
 
     calls: int = 0
@@ -51,6 +74,13 @@ class Sums:
     unpriced: int = 0
     assumed: int = 0
     estimated: int = 0
+    routed: Routed | None = None
+    saved: int | None = None
+
+    @property
+    def saved_usd(self) -> Decimal | None:
+        """What context control saved in USD, at what its calls would have cost by a model of it."""
+        return None if self.saved is None else usd(self.saved)
 
     @property
     def cost_usd(self) -> Decimal:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from farthing.caching.fingerprint import Piece
 from farthing.entry import Decision, Entry, UsageSource
 from farthing.meter.observed import Observed
-from farthing.meter.spend import Billed, Spend
-from farthing.wire.reading import Reading
+from farthing.meter.spend import Counted, Spend
 
 if TYPE_CHECKING:
     from farthing.meter.runs import Run
@@ -21,10 +20,10 @@ class Posts(Protocol):
     def post(self, observed: Observed) -> list[Entry]:
         """Price and post one observed attempt; empty when it was lost."""
 
-    def post_plain(
-        self, run: 'Run', reading: Reading, api: str, usage_source: UsageSource
-    ) -> Billed | None:
-        """Post the answer of a framework's run the short way; `None` where it is out of order."""
+    def post_answered(
+        self, run: 'Run', api: str, usage_source: UsageSource, *answer: object
+    ) -> Counted | None:
+        """Post the answer of a framework's run unpriced; `None` where that cannot be."""
 
     def decide(self, decision: Decision) -> None:
         """Post what a lever decided about an entry."""
@@ -48,17 +47,23 @@ ambient: ContextVar[tuple[Account, ...]] = ContextVar('farthing_accounts', defau
 """The accounts of the `recording` blocks around this code."""
 
 
-def post(accounts: list[Account], observed: Observed) -> None:
-    """Post once to each meter among the accounts, and add to each account's sum."""
+def post(accounts: list[Account], observed: Observed) -> list[Entry]:
+    """Post once to each meter among the accounts, and add to each account's sum.
+
+    Returns:
+        What the first meter posted; empty where that was lost.
+    """
     if len(accounts) == 1:
-        _credit(accounts[0], accounts[0].meter.post(observed))
-        return
+        entries = accounts[0].meter.post(observed)
+        _credit(accounts[0], entries)
+        return entries
     posted: dict[int, list[Entry]] = {}
     for account in accounts:
         key = id(account.meter)
         if key not in posted:
             posted[key] = account.meter.post(observed)
         _credit(account, posted[key])
+    return posted[id(accounts[0].meter)]
 
 
 def decide(accounts: list[Account], decision: Decision) -> None:

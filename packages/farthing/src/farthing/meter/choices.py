@@ -3,8 +3,12 @@
 A lever decides before its request leaves; the entry that the decision belongs to is known when the
 answer has come. In between the decision waits in the context of the call, as the run does. It
 belongs to every attempt at its request, and to no request after one that was answered.
+
+Where a framework sends a request from another context than the one that decided, the decision is
+offered to all contexts, and the request's own words tell whether it is meant.
 """
 
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,6 +29,8 @@ class Answer:
         reading: What the answer said; `None` when there was none to read.
         ok: Whether the provider served it.
         official: Whether it went to the provider's own address.
+        provider: Who bills it.
+        model: The model that was asked for; `None` is unknown.
     """
 
     time: datetime
@@ -32,30 +38,47 @@ class Answer:
     reading: Reading | None
     ok: bool
     official: bool
+    provider: str
+    model: str | None = None
 
 
 Settle = Callable[[str, Answer], Decision]
 """What a lever says of its request when that is answered: the decision, given its entry's id."""
 
 
+Fits = Callable[[Shape], bool]
+"""Whether a request may be the one that a decision is about."""
+
+
 class Choice:
-    """A decision that waits for its entry."""
+    """A decision that waits for its entry.
 
-    __slots__ = ('_settle', 'lever', 'settled', 'shape')
+    Args:
+        lever: Who decided.
+        shape: The shape of the request, or what says whether a shape fits where the lever does not
+            see the request as it is sent.
+        settle: Makes the decision when its entry is known.
+    """
 
-    def __init__(self, lever: str, shape: Shape, settle: Settle) -> None:
+    __slots__ = ('_settle', 'fits', 'lever', 'settled')
+
+    def __init__(self, lever: str, shape: Shape | Fits, settle: Settle) -> None:
         self.lever = lever
-        self.shape = shape
+        self.fits: Fits = shape.__eq__ if isinstance(shape, Shape) else shape
         self.settled = False
         self._settle = settle
 
     def about(self, entry_id: str, answer: Answer) -> Decision:
         """The decision about one attempt; the first that was served is the last."""
         self.settled = answer.ok
+        if answer.ok:
+            _offered.pop(id(self), None)
         return self._settle(entry_id, answer)
 
 
 _waiting: ContextVar[tuple[Choice, ...]] = ContextVar('farthing_choices', default=())
+_offered: OrderedDict[int, tuple[Choice, str]] = OrderedDict()
+_MOST_OFFERED = 1_000
 
 
 def choose(choice: Choice) -> None:
@@ -67,6 +90,40 @@ def choose(choice: Choice) -> None:
     _waiting.set((*others, choice))
 
 
-def chosen(shape: Shape) -> tuple[Choice, ...]:
-    """The choices about a request of that shape that leaves this context now."""
-    return tuple(one for one in _waiting.get() if not one.settled and one.shape == shape)
+def offer(choice: Choice, text: str) -> None:
+    """Let a choice wait for a request of its shape that leaves any context.
+
+    Args:
+        choice: It waits until it is settled, or until many others have been offered after it.
+        text: The last text of the user in the request.
+    """
+    _offered[id(choice)] = (choice, text)
+    while len(_offered) > _MOST_OFFERED:
+        _offered.popitem(last=False)
+
+
+def withdraw(choice: Choice) -> None:
+    """Let a choice wait no longer."""
+    choice.settled = True
+    _offered.pop(id(choice), None)
+
+
+def chosen(shape: Shape, text: Callable[[], str]) -> tuple[Choice, ...]:
+    """The choices about a request of that shape that leaves this context now.
+
+    Args:
+        shape: Of the request.
+        text: Its last text of the user; only asked for where a choice was offered to all contexts.
+            Where it fits several of one lever, it is none of them: nobody knows whose it is.
+    """
+    here = tuple(one for one in _waiting.get() if not one.settled and one.fits(shape))
+    if not _offered:
+        return here
+    said = text()
+    open_ = [
+        one
+        for one, asked in list(_offered.values())
+        if not one.settled and asked == said and one.fits(shape)
+    ]
+    levers = Counter(one.lever for one in (*here, *open_))
+    return (*here, *(one for one in open_ if levers[one.lever] == 1))

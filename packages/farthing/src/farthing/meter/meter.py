@@ -5,39 +5,61 @@ counted as lost, warned about once, and shown in every report.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from farthing.attribution import narrowed
 from farthing.caching.fingerprint import Piece
 from farthing.caching.minimum import cacheable
 from farthing.caching.state import Learned
-from farthing.entry import Decision, Entry, UsageSource
+from farthing.entry import Decision, Entry, Outcome, UsageSource
 from farthing.errors import FarthingError
-from farthing.meter.observed import AT_ONCE, Observed
+from farthing.meter.observed import Observed
 from farthing.meter.runs import Run
-from farthing.meter.spend import Billed
-from farthing.prices.quote import UNSAID, Call, Quote, Terms
+from farthing.meter.spend import Counted
+from farthing.prices.quote import Call, Quote
 from farthing.usage import Usage
 from farthing.wire.reading import Part, Reading
 
 if TYPE_CHECKING:
+    from farthing.ledger.values import Report
     from farthing.prices import PriceBook
 
 
 class Books(Protocol):
-    """What a meter needs of a ledger."""
+    """What a meter, and the levers that learn in its ledger, need of it.
+
+    Attributes:
+        folder: Of its spool; what else belongs to the ledger lies beside it.
+    """
+
+    folder: Path
+
+    def report(
+        self,
+        *,
+        by: Sequence[str] | str = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+    ) -> 'Report':
+        """Sums by group; see `farthing.ledger.Ledger.report`."""
 
     def post(self, entry: Entry) -> None:
         """Take one entry."""
 
-    def post_plain(self, *answer: Any) -> None:
-        """Take one entry by its parts; see `farthing.ledger.record.plain_line`."""
+    def post_answered(self, book: 'PriceBook', *answer: Any) -> Counted:
+        """Take an answer, unpriced; see `farthing.ledger.answered.answered_line`."""
 
     def post_decision(self, decision: Decision) -> None:
         """Take what a lever decided."""
+
+    def post_outcome(self, outcome: Outcome) -> None:
+        """Take how good an answer was."""
 
     def learn(self, learned: Learned) -> None:
         """Take what the caching planner has learned of a request."""
@@ -74,40 +96,21 @@ class Meter:
             return []
         return entries
 
-    def post_plain(
-        self, run: Run, reading: Reading, api: str, usage_source: UsageSource
-    ) -> Billed | None:
-        """Post the only answer of a framework's run where nothing about it is out of the ordinary.
+    def post_answered(
+        self, run: Run, api: str, usage_source: UsageSource, *answer: object
+    ) -> Counted | None:
+        """Post the only answer of a framework's run, to be read and priced when it is drained.
 
-        It writes what `post` writes of the same facts, in a third of the steps and without an
-        `Entry` in between. `None` where that is not possible: then nothing was posted.
+        The arguments are `farthing.ledger.answered.answered_line`'s. `None` where an overlay sets
+        the price, or it cannot be stored: then nothing was posted.
         """
-        usage = reading.usage
-        if usage is None or not reading.plain or self.book.overlaid:
+        book = self.book
+        if book.overlaid:
             return None
-        provider, served = run.provider or 'unknown', reading.model
-        model = served or run.model or 'unknown'
-        terms = _joined(reading.terms, AT_ONCE)
         try:
-            quote = self.book.quote_answer(usage, provider, model, run.time, terms)
-            self.ledger.post_plain(
-                run,
-                provider,
-                served,
-                api,
-                'no'
-                if run.call_type == 'embeddings'
-                else cacheable(provider, model, usage.input_tokens),
-                terms,
-                usage,
-                usage_source,
-                quote,
-                run.age_us(),
-                run.first_token_us(),
-            )
+            return self.ledger.post_answered(book, run, api, usage_source, *answer)
         except FarthingError:
             return None  # the long way says, counts and warns of what is wrong
-        return Billed(usage, usage_source, quote)
 
     def decide(self, decision: Decision) -> None:
         """Post what a lever decided about an entry; the entry is posted before."""
@@ -157,7 +160,7 @@ class Meter:
         usage, served = None, None
         if said is not None and reading is not None:
             usage, served = said.usage, said.model or reading.model
-            terms = _joined(reading.terms, terms)
+            terms = reading.terms.over(terms)
             if said.purpose != 'user':
                 # The answer says what it was, such as `compaction`; else what was said around it.
                 who = narrowed(who, purpose=said.purpose)
@@ -238,15 +241,3 @@ class Meter:
             lines=tuple(line for quote in quotes for line in quote.lines),
             assumed=assumed,
         )
-
-
-def _joined(answer: Terms, request: Terms) -> Terms:
-    """What the answer says, else what the request says."""
-    if answer is UNSAID:
-        return request
-    return Terms(
-        tier=request.tier if answer.tier is None else answer.tier,
-        batch=request.batch if answer.batch is None else answer.batch,
-        geo=request.geo if answer.geo is None else answer.geo,
-        region=request.region if answer.region is None else answer.region,
-    )

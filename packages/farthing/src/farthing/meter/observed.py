@@ -9,9 +9,6 @@ from farthing.frozen import quick
 from farthing.prices.quote import UNSAID, Terms
 from farthing.wire.reading import Reading
 
-AT_ONCE = Terms(batch=False)
-"""A framework's call is answered at once; batches are fetched by other means."""
-
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from farthing.attribution import Attribution
 from farthing.entry import CallType
 from farthing.meter.account import Account
+from farthing.meter.following import Follower, follower
 
 
 class Run:
@@ -36,6 +37,7 @@ class Run:
         answered: Whether one of them was answered.
         doubtful: Whether a request that may be its own was posted without it.
         closed: Whether the framework or the tap ended it.
+        follower: Who hears of its entries; `None` is nobody.
         inner: Runs that started inside it before it sent a request of its own.
         nested: Whether it is such a run of another one.
         cut: Whether it was left before its end.
@@ -57,6 +59,7 @@ class Run:
         'deferred',
         'doubtful',
         'first_ns',
+        'follower',
         'id',
         'inner',
         'input_chars',
@@ -104,6 +107,7 @@ class Run:
         self.deferred = deferred
         self.text = text
         self.input_chars = input_chars
+        self.follower = follower()
         self.claims = 0
         self.answered = False
         self.doubtful = False
@@ -196,6 +200,11 @@ def close(run: Run) -> bool:
 def here() -> Run | None:
     """The innermost open run around this code."""
     return next((run for run in reversed(_here.get()) if not run.closed), None)
+
+
+def followed(by: Follower) -> Run | None:
+    """The latest run that started in this context and has that follower, ended or not."""
+    return next((run for run in reversed(_here.get()) if run.follower is by), None)
 
 
 def still_open() -> list[Run]:

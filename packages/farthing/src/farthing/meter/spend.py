@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from farthing.entry import UsageSource
 from farthing.money import usd
@@ -32,14 +32,6 @@ class Counted(Protocol):
     @property
     def quote(self) -> Quote:
         """Its price."""
-
-
-class Billed(NamedTuple):
-    """An entry that was posted the short way, as a sum needs it."""
-
-    usage: Usage
-    usage_source: UsageSource
-    quote: Quote
 
 
 class Spend:

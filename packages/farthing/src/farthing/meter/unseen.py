@@ -2,30 +2,78 @@
 
 from asyncio import CancelledError
 from dataclasses import replace
+from functools import partial
 
 from farthing.entry import EntryStatus, UsageSource
 from farthing.estimate import tokens
-from farthing.meter.account import post
-from farthing.meter.observed import AT_ONCE, Observed
+from farthing.meter.account import decide, post
+from farthing.meter.choices import Answer
+from farthing.meter.following import Follower, Posted, cost_of
+from farthing.meter.observed import Observed
 from farthing.meter.runs import Run
+from farthing.prices.quote import AT_ONCE
 from farthing.usage import Usage
-from farthing.wire.reading import Reading
+from farthing.wire.reading import NOTHING, Reading
 
 _FIRST_ERROR_STATUS = 400
-NOTHING = Reading(usage=None)
-"""Of an answer that says nothing about its bill."""
+
+
+def post_told(run: Run, api: str, *answer: object, source: UsageSource = 'reported') -> bool:
+    """Post an answer as it was told, unpriced (`Meter.post_answered`); whether that could be."""
+    if len(run.accounts) != 1 or run.follower is not None:
+        return False
+    account = run.accounts[0]
+    counted = account.meter.post_answered(run, api, source, *answer)
+    if counted is None:
+        return False
+    account.spend.add(counted)
+    return True
 
 
 def post_answer(run: Run, reading: Reading, *, api: str, estimated: bool = False) -> None:
     """Post the run's only attempt, which was answered with `reading`."""
-    if len(run.accounts) == 1:
-        account = run.accounts[0]
-        source: UsageSource = 'estimated' if estimated else 'reported'
-        billed = account.meter.post_plain(run, reading, api, source)
-        if billed is not None:
-            account.spend.add(billed)
-            return
-    post(run.accounts, observed(run, reading, api=api, estimated=estimated))
+    usage = reading.usage
+    plain = usage is not None and not usage.tool_uses and reading.plain
+    source: UsageSource = 'estimated' if estimated else 'reported'
+    if not (plain and post_told(run, api, reading, source=source)):
+        post_observed(run, observed(run, reading, api=api, estimated=estimated))
+
+
+def post_observed(run: Run, seen: Observed) -> None:
+    """Post the run's only attempt, of which this was seen."""
+    entries = post(run.accounts, seen)
+    if run.follower is not None:
+        ok = seen.status in {'ok', 'cache_hit'}
+        _tell(run, run.follower, seen.reading, cost=cost_of(entries), ok=ok)
+
+
+def _tell(
+    run: Run, follower: Follower, reading: Reading | None, *, cost: int | None, ok: bool
+) -> None:
+    answer = Answer(
+        time=run.time,
+        first_token_us=run.first_token_us() or run.age_us(),
+        reading=reading,
+        ok=ok,
+        official=False,
+        provider=run.provider or 'unknown',
+        model=run.model,
+    )
+    follower.posted(
+        Posted(
+            entry_id=_entry_id(run),
+            run_id=run.id,
+            provider=run.provider or 'unknown',
+            model=run.model,
+            cost=cost,
+            answer=answer,
+            tell=partial(decide, run.accounts),
+        )
+    )
+
+
+def _entry_id(run: Run) -> str:
+    return f'{run.id}:1'
 
 
 def observed(
@@ -40,7 +88,7 @@ def observed(
 ) -> Observed:
     """The run's only attempt, with what its framework says of it."""
     return Observed(
-        id=f'{run.id}:1',
+        id=_entry_id(run),
         who=run.who,
         time=run.time,
         provider=run.provider or 'unknown',

@@ -5,11 +5,11 @@ then an override for one call. A book never changes: `with_overlay` and `extend`
 `version` tells them apart, so that an old entry can always be explained.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ import orjson
 from farthing.errors import InputError, PriceError
 from farthing.money import pico, usd
 from farthing.prices import packaged
-from farthing.prices.card import TOKEN_METERS, Band, Card, Rate, bill
+from farthing.prices.card import TOKEN_METERS, Band, Card, Rate, bill, token_price
 from farthing.prices.names import PROVIDERS, Name, provider_of, resolve
 from farthing.prices.overlay import Overlay, overlay_document
-from farthing.prices.quote import Call, Quote, Terms
+from farthing.prices.quote import UNSAID, Call, Quote, Terms
 from farthing.prices.table import NoPrice, Table, Timeline
 from farthing.usage import Usage
 
@@ -174,6 +174,20 @@ class PriceBook:
             book=self.version,
         )
 
+    def token_price(
+        self, provider: str, model: str, at: datetime, prompt_tokens: int
+    ) -> Callable[[str], int | None]:
+        """What one token costs, by meter such as `cache_read`, in a prompt of so many tokens.
+
+        For weighing a call before it is made: standard conditions are assumed where a price hangs
+        on them, and nothing is itemised. The answer is in 1e-12 USD, `None` where there is no
+        price.
+        """
+        card = self._card(provider, model, at, UNSAID)
+        if isinstance(card, NoPrice):
+            return _no_token
+        return partial(token_price, card, prompt_tokens)
+
     def list_quote(self, usage: Usage, call: Call) -> Quote:
         """The price by the provider's list, without overlay."""
         return self._list.quote(usage, call)
@@ -233,6 +247,10 @@ class PriceBook:
             layers = tuple(one for one in self._layers if one['provider'] == provider)
             table = self._tables[provider] = Table(provider, layers)
         return table
+
+
+def _no_token(meter: str) -> None:  # noqa: ARG001 - as `token_price`
+    return None
 
 
 def _shown(table: Table, name: Name, at: datetime) -> list[Shown]:

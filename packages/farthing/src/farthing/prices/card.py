@@ -90,10 +90,7 @@ def bill(usage: Usage, card: Card) -> Bill:
 
     The band follows the whole prompt, cached or not; a prompt of exactly its edge stays below.
     """
-    rates = card.bands[-1].rates
-    if len(card.bands) > 1:
-        prompt = usage.input_tokens
-        rates = next(band.rates for band in card.bands if prompt > band.above or not band.above)
+    rates = _rates(card, usage.input_tokens)
     lines: list[Line] = []
     doubts: list[str] = []
     cost = 0
@@ -178,6 +175,19 @@ def _by_modality(
     made = {'output_audio': usage.output_audio_tokens, 'output_image': usage.output_image_tokens}
     meters['output'] -= sum(made.values())
     return [*meters.items(), *made.items()]
+
+
+def token_price(card: Card, prompt_tokens: int, meter: str) -> int | None:
+    """What one token of a meter costs in a prompt of so many; `None` where one would guess."""
+    rates = _rates(card, prompt_tokens)
+    rate = rates.get(meter) or _stand_in(meter, rates, card, [])
+    return None if rate is None else rate.pico
+
+
+def _rates(card: Card, prompt_tokens: int) -> Mapping[str, Rate]:
+    if len(card.bands) == 1:
+        return card.bands[0].rates
+    return next(band.rates for band in card.bands if prompt_tokens > band.above or not band.above)
 
 
 def _stand_in(meter: str, rates: Mapping[str, Rate], card: Card, doubts: list[str]) -> Rate | None:

@@ -29,8 +29,21 @@ class Terms:
     geo: str | None = None
     region: str | None = None
 
+    def over(self, other: 'Terms') -> 'Terms':
+        """What these say, else what the others say."""
+        if self is UNSAID:
+            return other
+        return Terms(
+            tier=other.tier if self.tier is None else self.tier,
+            batch=other.batch if self.batch is None else self.batch,
+            geo=other.geo if self.geo is None else self.geo,
+            region=other.region if self.region is None else self.region,
+        )
+
 
 UNSAID = Terms()
+AT_ONCE = Terms(batch=False)
+"""A framework's call is answered at once; batches are fetched by other means."""
 
 
 class Line(NamedTuple):

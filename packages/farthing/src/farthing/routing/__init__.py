@@ -1,32 +1,34 @@
 """Routing: the cheapest model that is good enough, decided without I/O.
 
-`Router.decide` is the order of a decision; policies plug into it. What learns from labels
-(`Trained`, `Embedding`) needs numpy and is loaded when it is first asked for.
+`Router.decide` is the order of a decision; policies plug into it; `Evidence` says where a cheaper
+route has proved good enough. Each name is loaded when it is first asked for: what learns from
+labels (`Trained`, `Embedding`) needs numpy, and a ledger needs next to nothing of it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from farthing.routing.cascade import Cascade, Judge
-from farthing.routing.classifier import LLMClassifier
-from farthing.routing.decide import Decision, Router
-from farthing.routing.policy import (
-    Ask,
-    AskingPolicy,
-    Attempt,
-    Choice,
-    Draft,
-    Policy,
-    Question,
-    Reply,
-)
-from farthing.routing.query import Ability, Query, Session
-from farthing.routing.routes import Route
-from farthing.routing.rules import Rule, Rules
-from farthing.routing.task_table import Measured, TaskTable
-
 if TYPE_CHECKING:
+    from farthing.routing.cascade import Cascade, Judge
+    from farthing.routing.classifier import LLMClassifier
+    from farthing.routing.decide import Decision, Router
     from farthing.routing.embedding import Embedding
+    from farthing.routing.evidence import Bar, Evidence, Verdict
+    from farthing.routing.pair import Pair
+    from farthing.routing.policy import (
+        Ask,
+        AskingPolicy,
+        Attempt,
+        Choice,
+        Draft,
+        Policy,
+        Question,
+        Reply,
+    )
+    from farthing.routing.query import Ability, Query, Session
+    from farthing.routing.routes import Route
+    from farthing.routing.rules import Rule, Rules
+    from farthing.routing.task_table import Measured, TaskTable
     from farthing.routing.trained import Trained
 
 __all__ = [
@@ -34,14 +36,17 @@ __all__ = [
     'Ask',
     'AskingPolicy',
     'Attempt',
+    'Bar',
     'Cascade',
     'Choice',
     'Decision',
     'Draft',
     'Embedding',
+    'Evidence',
     'Judge',
     'LLMClassifier',
     'Measured',
+    'Pair',
     'Policy',
     'Query',
     'Question',
@@ -53,17 +58,41 @@ __all__ = [
     'Session',
     'TaskTable',
     'Trained',
+    'Verdict',
 ]
 
-_WITH_NUMPY = {'Embedding': 'embedding', 'Trained': 'trained'}
+_HOMES = {
+    'cascade': ('Cascade', 'Judge'),
+    'classifier': ('LLMClassifier',),
+    'decide': ('Decision', 'Router'),
+    'embedding': ('Embedding',),
+    'evidence': ('Bar', 'Evidence', 'Verdict'),
+    'pair': ('Pair',),
+    'policy': (
+        'Ask',
+        'AskingPolicy',
+        'Attempt',
+        'Choice',
+        'Draft',
+        'Policy',
+        'Question',
+        'Reply',
+    ),
+    'query': ('Ability', 'Query', 'Session'),
+    'routes': ('Route',),
+    'rules': ('Rule', 'Rules'),
+    'task_table': ('Measured', 'TaskTable'),
+    'trained': ('Trained',),
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _WITH_NUMPY:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    module = import_module(f'farthing.routing.{_WITH_NUMPY[name]}')
-    found = globals()[name] = getattr(module, name)
-    return found
+    for home, names in _HOMES.items():
+        if name in names:
+            module = import_module(f'farthing.routing.{home}')
+            found = globals()[name] = getattr(module, name)
+            return found
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__() -> list[str]:

@@ -10,15 +10,16 @@ picture of scores that `drift` compares with, are of queries left out of its fit
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from farthing.errors import InputError
 from farthing.routing.drift import Reference
-from farthing.routing.features import Embed
 from farthing.routing.labels import Labels
 from farthing.routing.measures import Curve, Ranking, apgr, cost_share, least_share
 from farthing.routing.methods import Method, candidates
 from farthing.routing.model import Model
 from farthing.routing.numeric import Array, Counts, np
+from farthing.routing.policy import Embed
 from farthing.routing.training import Seen, fitted, folds, out_of_fold, scored, unseen_scores
 
 LEAST_LABELS = 200
@@ -57,7 +58,7 @@ class Aim:
             )
         if not 0 <= given[0] <= 1:
             raise InputError(f'the aim is {given[0]:g}: expected a share of 0 to 1')
-        if self.price_ratio <= 1:
+        if not 1 < self.price_ratio < inf:
             raise InputError(
                 f'`price_ratio` is {self.price_ratio:g}: expected above 1, how many weak calls '
                 'a strong one costs'

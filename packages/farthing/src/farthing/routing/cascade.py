@@ -9,7 +9,7 @@ until it is accepted, or does not cascade streamed calls. It says which.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import loads
 from typing import Any
 
@@ -28,9 +28,11 @@ class Judge:
 
     Attributes:
         instruction: What a good answer is, in the user's words.
+        model: The framework's model to ask, handed on unread.
     """
 
     instruction: str
+    model: object = field(default=None, repr=False, compare=False)
 
     def question(self, query: Query, draft: Draft) -> Question:
         """What the judge is asked; it answers `yes` or `no`."""
@@ -38,7 +40,8 @@ class Judge:
             prompt=(
                 f'{self.instruction}\n\nRequest:\n{query.text}\n\nAnswer:\n{draft.text}\n\n'
                 'Is the answer good enough? Answer with one word, yes or no.'
-            )
+            ),
+            model=self.model,
         )
 
 
@@ -52,7 +55,8 @@ class Cascade:
         checks: Tried in order; `complete`, `is_json` and `tool_arguments` are here, a user's own
             is any function of query and draft.
         judge: Asked last, where the checks accept; `None` asks nobody.
-        version: Changes whenever the checks change: functions have no version of their own.
+        version: Changes whenever the checks change: functions have no version of their own, so a
+            user who edits one says so here.
         name: As it stands in the decision record.
 
     Raises:
@@ -63,7 +67,7 @@ class Cascade:
     strong: str
     checks: tuple[Check, ...]
     judge: Judge | None = None
-    version: str
+    version: str = '1'
     name: str = 'cascade'
 
     def __post_init__(self) -> None:

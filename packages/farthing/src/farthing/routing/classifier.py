@@ -1,8 +1,9 @@
 """Asking a small model which route a query needs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import MappingProxyType
 
 from farthing.errors import RoutingError
 from farthing.flow import Flow
@@ -28,22 +29,30 @@ class LLMClassifier:
     """A policy that asks a model; one call for a session and user turn.
 
     Attributes:
-        choices: What each route is for, by the route's name.
+        choices: What each route is for, by the route's name; empty until `knowing` tells.
+        model: The framework's model to ask, handed on unread.
         name: As it stands in the decision record.
 
     Raises:
-        RoutingError: There are fewer than two choices.
+        RoutingError: There is one choice alone.
     """
 
-    choices: Mapping[str, str]
+    choices: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    model: object = field(default=None, repr=False, compare=False)
     name: str = 'llm_classifier'
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
-        if len(self.choices) < 2:  # noqa: PLR2004 - one choice is none
-            raise RoutingError(f'a classifier has the choices {sorted(self.choices)}: give two')
+        if len(self.choices) == 1:
+            raise RoutingError(f'a classifier has the choice {[*self.choices]}: give two')
         stated = repr((_PROMPT, sorted(self.choices.items())))
         object.__setattr__(self, 'version', sha256(stated.encode()).hexdigest()[:12])
+
+    def knowing(self, routes: Sequence[str]) -> 'LLMClassifier':
+        """The policy that chooses among these routes, weakest first, unless it was told of some."""
+        if self.choices:
+            return self
+        return replace(self, choices=_purposes(routes))
 
     def choosing(self, query: Query) -> Flow[Ask, Reply, Choice | None]:
         """The route that the model names.
@@ -56,7 +65,7 @@ class LLMClassifier:
         session = query.session.id if query.session else None
         # `hash` is keyed anew in each process: nothing that could be looked up elsewhere.
         key = None if session is None else f'{session}/{hash(query.text):x}'
-        reply = yield Question(prompt=prompt, key=key)
+        reply = yield Question(prompt=prompt, key=key, model=self.model)
         if not isinstance(reply, str):
             raise RoutingError(f'a classifier was answered with {type(reply).__name__}, not text')
         return Choice(route=self._named(reply), reason='the classifier says so')
@@ -70,6 +79,15 @@ class LLMClassifier:
                 f'{", ".join(self.choices)}'
             )
         return named[0]
+
+
+def _purposes(routes: Sequence[str]) -> dict[str, str]:
+    """What routes are for of which only the order is known."""
+    middle = 'requests between the simplest and the hardest'
+    purposes = dict.fromkeys(routes, middle)
+    purposes[routes[-1]] = 'hard requests: several steps, long or intricate work, much at stake'
+    purposes[routes[0]] = 'simple requests: short answers, lookups, small talk, plain rewriting'
+    return purposes
 
 
 def _shortened(text: str) -> str:

@@ -3,8 +3,9 @@
 forced      the caller insists: nothing else is asked
 guards      routes that cannot serve the query are out; a choice that is out moves up to the
             next stronger route that can serve it, never down
-session     a pending tool call stays with its route; a warm cache is left for a cheaper route
-            only where that pays, or at a free switch point; for a stronger one always
+session     a pending tool call stays with its route; a warm cache of a stronger route is left
+            for a cheaper one only where that pays, or at a free switch point; for a stronger one
+            always. Where it would expire unused and be needed again, it is returned to in time
 policies    in order, the first with an opinion; one that fails means the default route
 default     where no policy has an opinion
 """
@@ -127,26 +128,31 @@ class Router:
                 reason='a pending tool call stays with its model',
                 refused=refused,
             )
-        leaving = {} if session is None else self._weighed(session, refused, at)
-        if session is not None and self._holds(session, refused, leaving):
-            return Decision(
-                route=session.route,
-                policy='session',
-                reason='the cache is warm and no cheaper route would pay',
-                refused=refused,
-            )
-        out = {*refused, *(name for name in leaving if not _pays(leaving[name], session))}
-        if out or session is not query.session:
+        held = None
+        if session is not None and self._asks:
+            # A draft, or a question to a model, is not paid for where its answer would not count.
+            leaving = self._leaving(session, refused, at)
+            held = session.route if self._holds(session, refused, leaving) else None
+            out = {*refused, *(name for name, weighed in leaving.items() if not _pays(weighed))}
             query = replace(query, session=session, refused=frozenset(out))
-        found = self._guarded((yield from self._chosen(query)), refused)
-        return found if session is None else self._kept(found, session, leaving)
+        elif refused or session is not query.session:
+            query = replace(query, session=session, refused=frozenset(refused))
+        found = self._guarded((yield from self._chosen(query, held=held)), refused)
+        return found if session is None else self._kept(found, session, refused, at)
 
-    def _chosen(self, query: Query) -> Flow[Ask, Reply, Decision]:
+    def _chosen(self, query: Query, *, held: str | None) -> Flow[Ask, Reply, Decision]:
         """What the policies want; the default where one fails.
 
         Without an opinion a conversation stays where it is, and a new one begins at the default.
+        One that is `held` by a route stays there where a policy would have to ask.
         """
         for policy in self.policies:
+            if held is not None and _is_asking(policy):
+                return Decision(
+                    route=held,
+                    policy='session',
+                    reason='the cache is warm and no cheaper route would pay',
+                )
             try:
                 choice = yield from _choosing(policy, query)
                 if choice is not None:
@@ -179,43 +185,55 @@ class Router:
         draft = found.draft if route == found.route else None
         return replace(found, route=route, reason=reason, refused=refused, draft=draft)
 
-    def _kept(self, found: Decision, session: Session, leaving: _Leaving) -> Decision:
-        """The decision, unless it leaves a warm cache for a cheaper route and does not pay."""
-        if found.route not in leaving:
+    def _kept(
+        self, found: Decision, session: Session, refused: Mapping[str, str], at: datetime
+    ) -> Decision:
+        """The decision, unless it leaves the warm cache of a stronger route and does not pay."""
+        if session.free is not None or found.draft is not None:
             return found
-        weighed = leaving[found.route]
-        if _pays(weighed, session):
-            return replace(found, switch=weighed)
-        why = 'its price is unknown' if weighed is None else 'leaving the cache does not pay'
-        return replace(
-            found,
-            route=session.route,
-            draft=None,
-            switch=weighed,
-            reason=f'{found.reason}; stays, for {why}',
-        )
+        names = list(self.routes)
+        kept: tuple[int, str, BreakEven] | None = None
+        for name in names[names.index(found.route) + 1 :]:
+            if name in refused or not (name == session.route or session.warm_tokens.get(name)):
+                continue
+            weighed = self._weighed(session, name, found.route, at)
+            if weighed is None:
+                if name == session.route:
+                    return _staying(found, name, None, 'its price is unknown')
+            elif not weighed.pays:
+                if kept is None or weighed.loss > kept[0]:
+                    kept = weighed.loss, name, weighed
+            elif name == session.route:
+                found = replace(found, switch=weighed)
+        if kept is None:
+            return found
+        return _staying(found, kept[1], kept[2], 'leaving its cache does not pay')
 
-    def _weighed(self, session: Session, refused: Mapping[str, str], at: datetime) -> _Leaving:
+    def _leaving(self, session: Session, refused: Mapping[str, str], at: datetime) -> _Leaving:
         """What leaving a warm cache for each weaker route comes to; empty where leaving is free."""
         if session.free is not None or session.route in refused:
             return {}
         names = list(self.routes)
         weaker = names[: names.index(session.route)]
-        old = self.routes[session.route]
         return {
-            name: break_even(session, old, self.routes[name], self.book, at)
+            name: self._weighed(session, session.route, name, at)
             for name in weaker
             if name not in refused
         }
+
+    def _weighed(self, session: Session, old: str, new: str, at: datetime) -> BreakEven | None:
+        return break_even(session, self.routes[old], self.routes[new], self.book, at)
+
+    @property
+    def _asks(self) -> bool:
+        return any(map(_is_asking, self.policies))
 
     def _holds(self, session: Session, refused: Mapping[str, str], leaving: _Leaving) -> bool:
         """Whether no policy need be asked: nothing is stronger, and nothing weaker would pay."""
         if session.free is not None:
             return False
         strongest = [name for name in self.routes if name not in refused][-1:]
-        return strongest == [session.route] and not any(
-            _pays(weighed, session) for weighed in leaving.values()
-        )
+        return strongest == [session.route] and not any(map(_pays, leaving.values()))
 
     def _check(self, route: str) -> None:
         if route not in self.routes:
@@ -223,15 +241,29 @@ class Router:
 
 
 def _choosing(policy: Policy | AskingPolicy, query: Query) -> Flow[Ask, Reply, Choice | None]:
-    # An `isinstance` of a protocol would take longer than most rules.
-    if hasattr(policy, 'choosing'):
+    if _is_asking(policy):
         return (yield from cast('AskingPolicy', policy).choosing(query))
-    return policy.choose(query)
+    return cast('Policy', policy).choose(query)
 
 
-def _pays(weighed: BreakEven | None, session: Session | None) -> bool:
+def _is_asking(policy: Policy | AskingPolicy) -> bool:
+    # An `isinstance` of a protocol would take longer than most rules.
+    return hasattr(policy, 'choosing')
+
+
+def _pays(weighed: BreakEven | None) -> bool:
     """Whether a switch pays; where a price is unknown it does not."""
-    return weighed is not None and session is not None and weighed.pays(session.turns_left)
+    return weighed is not None and weighed.pays
+
+
+def _staying(found: Decision, route: str, switch: BreakEven | None, why: str) -> Decision:
+    return replace(
+        found,
+        route=route,
+        draft=None,
+        switch=switch,
+        reason=f'{found.reason}; {route} serves it, for {why}',
+    )
 
 
 def _decided(policy: Policy | AskingPolicy, choice: Choice) -> Decision:

@@ -12,9 +12,10 @@ from math import log, sqrt
 from typing import Literal
 
 from farthing.errors import InputError
-from farthing.routing.features import SHAPES, Embed, shapes
+from farthing.routing.features import SHAPES, shapes
 from farthing.routing.model import Model
 from farthing.routing.numeric import Array, np
+from farthing.routing.policy import Embed
 
 LEAST_QUERIES = 100
 SHARE_POINTS = 0.10

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from farthing.errors import InputError
-from farthing.routing.features import Embed, embedded
+from farthing.routing.features import embedded
 from farthing.routing.numeric import Array, np
-from farthing.routing.policy import Choice
+from farthing.routing.policy import Choice, Embed
 from farthing.routing.query import Query
 
 

@@ -6,15 +6,14 @@ learned holds weights of buckets and no vocabulary. A user's own embedding can s
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import log1p
 from types import MappingProxyType
 from typing import Literal
 from zlib import crc32
 
 from farthing.routing.numeric import Array, np
-
-Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+from farthing.routing.policy import Embed
 
 SHAPES = (
     'characters',

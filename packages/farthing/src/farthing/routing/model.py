@@ -4,18 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from farthing.errors import ArtefactError
-from farthing.routing.features import (
-    BUCKETS,
-    SHAPES,
-    Bag,
-    Embed,
-    bag,
-    embedded,
-    shapes,
-    ties,
-    unit,
-)
+from farthing.routing.features import BUCKETS, SHAPES, Bag, bag, embedded, shapes, ties, unit
 from farthing.routing.numeric import Array, np
+from farthing.routing.policy import Embed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,7 +5,7 @@ wants to know, as a flow; the driver sends it and bills it. A policy that raises
 route, never a failed call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
@@ -47,10 +47,12 @@ class Question:
     Attributes:
         prompt: What is sent.
         key: Names the session and turn; `None` where the answer must not be kept.
+        model: The framework's model to ask, handed on unread.
     """
 
     prompt: str = field(repr=False)
     key: str | None = None
+    model: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class Draft:
     answer: object = field(default=None, repr=False)
 
 
+Embed: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+"""Embeds texts: one vector each."""
 Ask: TypeAlias = Question | Attempt
 Reply: TypeAlias = str | Draft
 

@@ -11,6 +11,7 @@ Ability = Literal['tools', 'structured_output', 'thinking', 'image', 'audio', 'f
 SwitchPoint = Literal['expired', 'compacted', 'sub_agent', 'new_thread']
 
 _NOTHING_WARM: Mapping[str, int] = MappingProxyType({})
+_NOTHING_IDLE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +26,20 @@ class Session:
             that is absent has none.
         new_tokens: Input tokens that a turn adds; `None` is unknown.
         output_tokens: Output tokens of a turn, as expected; `None` is unknown.
-        turns_left: Turns that are expected to follow this one on the same tier; `None` is unknown.
+        calls: Calls that a turn makes.
+        again: The share of the turns to come that is expected to want no more than this turn does;
+            `None` is unknown: where `turns_left` is given they follow in a row, else the next turn
+            is expected to want more.
+        turns_left: Turns that are expected to follow this one, in a row or not, and to want no more
+            than it; `None` is unknown and counts as none. `outlook` estimates it, and `again`.
+        turn_s: Seconds from one turn to the next; `None` is unknown, and then no cache expires.
+        idle_s: By route, seconds since its cache was last used; absent is 0.
         free: Why switching costs nothing now: the cache expired, the context was compacted, a
             sub-agent or a new thread begins. `None` where it may cost.
         pending_tool_call: Whether the latest answer waits for a tool's result.
 
     Raises:
-        RoutingError: A count is negative, or more is warm than the prefix has.
+        RoutingError: A count is negative, a share is none, or more is warm than the prefix has.
     """
 
     id: str
@@ -40,14 +48,28 @@ class Session:
     warm_tokens: Mapping[str, int] = field(default_factory=lambda: _NOTHING_WARM)
     new_tokens: int | None = None
     output_tokens: int | None = None
+    calls: float = 1.0
+    again: float | None = None
     turns_left: float | None = None
+    turn_s: float | None = None
+    idle_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING_IDLE)
     free: SwitchPoint | None = None
     pending_tool_call: bool = False
 
     def __post_init__(self) -> None:
-        counts = (self.prefix_tokens, self.new_tokens, self.output_tokens, self.turns_left)
+        counts = (
+            self.prefix_tokens,
+            self.new_tokens,
+            self.output_tokens,
+            self.calls - 1,
+            self.turns_left,
+            self.turn_s,
+            *self.idle_s.values(),
+        )
         if any(count is not None and count < 0 for count in counts):
-            raise RoutingError(f'a session has a negative count: {self!r}')
+            raise RoutingError(f'a session has a negative count, or less than a call: {self!r}')
+        if self.again is not None and not 0 <= self.again <= 1:
+            raise RoutingError(f'`again` is {self.again!r}: expected a share of 0 to 1')
         for route, warm in self.warm_tokens.items():
             if not 0 <= warm <= self.prefix_tokens:
                 raise RoutingError(

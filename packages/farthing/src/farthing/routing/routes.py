@@ -3,13 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
-from farthing.prices import Call, PriceBook
+from farthing.prices import PriceBook
 from farthing.routing.query import Ability, Query
-from farthing.usage import Usage
 
 CacheWrites = Literal['none', 'free', '5m', '30m', '1h']
+LIFE_S: Mapping[CacheWrites, float] = MappingProxyType(
+    {'none': 0.0, 'free': 300.0, '5m': 300.0, '30m': 1_800.0, '1h': 3_600.0}
+)
+"""How long an unused prefix is kept; OpenAI keeps what it caches for free five to ten minutes."""
+_WRITES: Mapping[CacheWrites, str] = MappingProxyType(
+    {
+        'none': 'input',
+        'free': 'input',
+        '5m': 'cache_write_5m',
+        '30m': 'cache_write_30m',
+        '1h': 'cache_write_1h',
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,30 +69,29 @@ class Route:
                 return f'holds {self.context_tokens} tokens, {whole} are needed'
         return None
 
-    def turn_cost(
-        self, book: PriceBook, at: datetime, *, warm: int, cold: int, new: int, output: int
-    ) -> int | None:
-        """What a turn costs here in 1e-12 USD; `None` where the book has no price.
+    def rates(self, book: PriceBook, at: datetime, prompt_tokens: int) -> 'Rates | None':
+        """What tokens of a prompt of so many cost here; `None` where the book has no price."""
+        price = book.token_price(self.provider, self.model, at, prompt_tokens)
+        read = price('input' if self.cache_writes == 'none' else 'cache_read')
+        write = price(_WRITES[self.cache_writes])
+        output = price('output')
+        if read is None or write is None or output is None:
+            return None
+        return Rates(read, write, output)
 
-        Args:
-            book: The prices.
-            at: When.
-            warm: Prefix tokens that are read from the cache.
-            cold: Prefix tokens that are not there.
-            new: Input tokens that the turn adds.
-            output: Output tokens.
-        """
-        written = 0 if self.cache_writes in {'none', 'free'} else cold + new
-        usage = Usage(
-            input_tokens=warm + cold + new,
-            output_tokens=output,
-            cache_read_tokens=0 if self.cache_writes == 'none' else warm,
-            cache_write_tokens=written,
-            cache_write_5m_tokens=written if self.cache_writes == '5m' else 0,
-            cache_write_30m_tokens=written if self.cache_writes == '30m' else 0,
-            cache_write_1h_tokens=written if self.cache_writes == '1h' else 0,
-        )
-        return book.quote(usage, Call(provider=self.provider, model=self.model, at=at)).cost
+
+class Rates(NamedTuple):
+    """Prices of a token in 1e-12 USD.
+
+    Attributes:
+        read: Of the prefix, where it is warm.
+        write: Of what is not, and of what a turn adds.
+        output: Of the answer.
+    """
+
+    read: int
+    write: int
+    output: int
 
 
 def refusals(query: Query, routes: Mapping[str, Route]) -> dict[str, str]:

@@ -57,6 +57,11 @@ class Rule:
                 raise InputError(f'`regex` {self.regex!r} is no pattern: {error}') from error
         object.__setattr__(self, '_patterns', tuple(patterns))
 
+    @property
+    def judges_no_text(self) -> bool:
+        """Whether it looks at the task and the tenant alone."""
+        return not self._patterns and self.longer_than is self.shorter_than is None
+
     def matches(self, query: Query) -> bool:
         """Whether all that it states holds of the query."""
         size = len(query.text)

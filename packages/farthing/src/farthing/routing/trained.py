@@ -6,8 +6,7 @@ from pathlib import Path
 from farthing.errors import ArtefactError
 from farthing.routing import artefact
 from farthing.routing.artefact import Artefact
-from farthing.routing.features import Embed
-from farthing.routing.policy import Choice
+from farthing.routing.policy import Choice, Embed
 from farthing.routing.query import Query
 
 

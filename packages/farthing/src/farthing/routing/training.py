@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from farthing.routing.features import STEMS, Bag, Embed, bag, embedded, shapes, ties
+from farthing.routing.features import STEMS, Bag, bag, embedded, shapes, ties
 from farthing.routing.labels import Labels
 from farthing.routing.linear import Moments
 from farthing.routing.methods import BLOCKS, TARGETS, Block, Method
 from farthing.routing.model import Model, Scale
 from farthing.routing.numeric import Array, Counts, np
+from farthing.routing.policy import Embed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from farthing.errors import InputError
-from farthing.routing.features import Embed
+from farthing.routing.policy import Embed
 
 NAME = 'wordllama'
 """As it stands in an artefact."""

@@ -12,22 +12,23 @@ disputed; counting each is safe (https://github.com/strands-agents/harness-sdk/i
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from farthing.caching.block import Block, Lifetime, Path, Prompt, Tier
 from farthing.caching.plan import Plan
+from farthing.wire.digest import bytes_of, digest_of, text_digest
 from farthing.wire.fields import text
 from farthing.wire.prompt import chars_of, unmarked
-from farthing.wire.structure import altered
+from farthing.wire.structure import altered, without
 
 Words = Mapping[str, Any]
 
 _MARK = 'cache_control'
 _QUESTION = 'diagnostics'
 _FOREIGN = 'prompt_cache_breakpoint'
+_TEXT = frozenset({'type', 'text', _MARK})
 _THINKING = frozenset({'thinking', 'redacted_thinking'})
 # Prose cannot tell how many tokens these are; Anthropic bills a full-size image as about 1,600.
 _MEDIA = frozenset({'image', 'document'})
@@ -83,20 +84,9 @@ def stripped(payload: Words) -> dict[str, Any]:
     """A copy without OpenAI's marks and options, which Anthropic refuses."""
     kept = {key: value for key, value in payload.items() if not key.startswith('prompt_cache_')}
     for name in ('system', 'messages'):
-        if isinstance(kept.get(name), list):
-            kept[name] = [_without(one) for one in kept[name]]
+        if name in kept:
+            kept[name] = without(kept[name], _FOREIGN)
     return kept
-
-
-def _without(block: Any) -> Any:
-    if type(block) is not dict:
-        return block
-    content = block.get('content')
-    if type(content) is list:
-        block = {**block, 'content': [_without(one) for one in content]}
-    if _FOREIGN in block:
-        return {key: value for key, value in block.items() if key != _FOREIGN}
-    return block
 
 
 def _fault(payload: Words) -> str | None:
@@ -114,9 +104,9 @@ def _fault(payload: Words) -> str | None:
 
 def _blocks(payload: Words) -> Iterator[Block]:
     for at, tool in enumerate(payload.get('tools') or ()):
-        data = _bytes('tool', tool)
+        data = bytes_of('tool', unmarked(tool) if _MARK in tool else tool)
         free = not tool.get('defer_loading')
-        yield Block(('tools', at), 'tools', _digest(data), len(data), free, _life(tool))
+        yield Block(('tools', at), 'tools', digest_of(data), len(data), free, _life(tool))
     params = _params(payload, _BEFORE_SYSTEM)
     for block in _content(('system',), 'system', 'system', payload.get('system'), params):
         yield block
@@ -133,21 +123,19 @@ def _content(path: Path, tier: Tier, role: str, content: Any, params: bytes) -> 
     """The blocks of a system prompt or of one message."""
     free = tier == 'system' or role != 'system'
     if type(content) is str:
-        # Most messages of a long history: the same bytes as those of one text block.
-        data = orjson.dumps({'text': content, 'type': 'text'})
-        digest = _digest(params + role.encode() + data)
-        yield Block(
-            (*path, 0), tier, digest, len(content), free and not content.isspace() and content != ''
-        )
+        # Most messages of a long history.
+        digest = text_digest(role, content, params)
+        said = not content.isspace() and content != ''
+        yield Block((*path, 0), tier, digest, len(content), free and said)
         return
     for at, one in enumerate(content if isinstance(content, list) else (content,)):
         if one is None:
             continue
         block = {'type': 'text', 'text': one} if isinstance(one, str) else one
-        data = params + _bytes(role, block)
+        digest = _digest(role, block, params)
         params = b''
         if not isinstance(block, dict):
-            yield Block((*path, at), tier, _digest(data), chars_of(block), markable=False)
+            yield Block((*path, at), tier, digest, chars_of(block), markable=False)
             continue
         kind, words = block.get('type'), block.get('text')
         if kind == 'text' and isinstance(words, str):
@@ -155,7 +143,7 @@ def _content(path: Path, tier: Tier, role: str, content: Any, params: bytes) -> 
         else:
             chars = _MEDIA_CHARS if kind in _MEDIA else chars_of(block)
         markable = free and _takes_mark(block)
-        yield Block((*path, at), tier, _digest(data), chars, markable, _life(block))
+        yield Block((*path, at), tier, digest, chars, markable, _life(block))
 
 
 def _takes_mark(block: Words) -> bool:
@@ -181,11 +169,12 @@ def _params(payload: Words, names: tuple[str, ...]) -> bytes:
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS) if said else b''
 
 
-def _bytes(kind: str, block: Any) -> bytes:
-    plain = not isinstance(block, dict) or (_MARK not in block and 'content' not in block)
-    value = block if plain else unmarked(block)
-    return kind.encode() + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=16).digest()
+def _digest(role: str, block: Any, params: bytes) -> bytes:
+    """A block's digest without its marks; that of a bare text is the text's."""
+    if isinstance(block, dict):
+        bare = block.keys() <= _TEXT and block.get('type') == 'text'
+        if bare and isinstance(block.get('text'), str):
+            return text_digest(role, block['text'], params)
+        if _MARK in block or 'content' in block:
+            block = unmarked(block)
+    return digest_of(params + bytes_of(role, block))

@@ -98,6 +98,40 @@ def answer(usage_metadata: Words | None, response_metadata: Words) -> Reading:
     )
 
 
+_USAGE = frozenset(
+    {'input_tokens', 'output_tokens', 'total_tokens', 'input_token_details', 'output_token_details'}
+)
+_SAID = ('model_provider', 'model_name', 'model', 'service_tier')
+_MOST = 10**12
+
+
+def plainly(usage_metadata: Words, response_metadata: Words) -> dict[str, Any] | None:
+    """What `answer` needs of the metadata, where these two say all that there is to say.
+
+    `None` where the provider's own usage object lies there, or a count is lost or no number.
+    """
+    if 'token_usage' in response_metadata or 'usage' in response_metadata:
+        return None
+    prompt, output = usage_metadata.get('input_tokens'), usage_metadata.get('output_tokens')
+    if not (type(prompt) is type(output) is int and 0 < prompt <= _MOST and output <= _MOST):
+        return None
+    if not usage_metadata.keys() <= _USAGE:
+        return None
+    return {name: response_metadata[name] for name in _SAID if name in response_metadata}
+
+
+def told(usage_metadata: Words, said: Words) -> tuple[Usage | None, str | None, str | None]:
+    """The counts, the model and the tier of what `plainly` let through, as `answer` reads them.
+
+    Raises:
+        UsageError: The counts contradict each other.
+    """
+    used, tier = _usage(usage_metadata, text(said, 'model_provider'))
+    if tier is None:
+        tier = openai.terms(said).tier
+    return used, text(said, 'model_name') or text(said, 'model'), tier
+
+
 def _usage(words: Words, provider: str | None) -> tuple[Usage | None, str | None]:
     """The counts, `None` where they were lost, and the tier that their names tell."""
     prompt, output = needed(words, 'input_tokens'), needed(words, 'output_tokens')

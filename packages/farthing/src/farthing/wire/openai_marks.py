@@ -6,21 +6,21 @@ and a mode only where writes have a price, which is the same line.
 """
 
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from typing import Any
-
-import orjson
 
 from farthing.caching.block import Block, Path, Prompt, Tier
 from farthing.caching.plan import Plan
+from farthing.wire.digest import bytes_of, digest_of, text_digest
 from farthing.wire.fields import text
 from farthing.wire.prompt import chars_of
-from farthing.wire.structure import altered
+from farthing.wire.structure import altered, without
 
 Words = Mapping[str, Any]
 
 _MARK = 'prompt_cache_breakpoint'
 _FOREIGN = 'cache_control'
+_MARKS = frozenset({_MARK, _FOREIGN})
+_TEXT = frozenset({'type', 'text'})
 _INSTRUCTIONS = frozenset({'system', 'developer'})
 _PARTS = frozenset(
     {
@@ -77,21 +77,7 @@ def marked(payload: Words, made: Plan) -> dict[str, Any]:
 
 def stripped(payload: Words) -> dict[str, Any]:
     """A copy without Anthropic's `cache_control`, which OpenAI refuses."""
-    return {key: _without(value) for key, value in payload.items() if key != _FOREIGN}
-
-
-def _without(value: Any) -> Any:
-    """The value itself where it holds no foreign mark on a message, a part or a tool."""
-    if type(value) is list:
-        return [_without(one) for one in value]
-    if type(value) is not dict:
-        return value
-    content = value.get('content')
-    if type(content) is list:
-        value = {**value, 'content': [_without(one) for one in content]}
-    if _FOREIGN in value:
-        return {key: one for key, one in value.items() if key != _FOREIGN}
-    return value
+    return {key: without(value, _FOREIGN) for key, value in payload.items() if key != _FOREIGN}
 
 
 def _fault(payload: Words) -> str | None:
@@ -121,31 +107,37 @@ def _answer(message: Words) -> bool:
 
 def _blocks(payload: Words) -> Iterator[Block]:
     for at, tool in enumerate(payload.get('tools') or ()):
-        data = _bytes('tool', tool)
-        yield Block(('tools', at), 'tools', _digest(data), len(data), markable=False)
+        data = bytes_of('tool', tool)
+        yield Block(('tools', at), 'tools', digest_of(data), len(data), markable=False)
     instructions = payload.get('instructions')
     if isinstance(instructions, str):
-        data = _bytes('system', {'text': instructions})
-        yield Block(('instructions',), 'system', _digest(data), len(instructions), markable=False)
+        digest = text_digest('system', instructions)
+        yield Block(('instructions',), 'system', digest, len(instructions), markable=False)
     name = 'messages' if 'messages' in payload else 'input'
+    listed = isinstance(payload.get(name), list)
     leading = True
     for at, message in enumerate(_messages(payload)):
         role = str(message.get('role') or message.get('type'))
         leading = leading and role in _INSTRUCTIONS
-        path: Path = (name, at, 'content') if isinstance(payload.get(name), list) else (name,)
-        yield from _message(path, 'system' if leading else 'messages', role, message)
+        path: Path = (name, at, 'content') if listed else (name,)
+        tier: Tier = 'system' if leading else 'messages'
+        # Plain text at the top of a request is no message that could hold a part.
+        holds = listed and role != 'assistant' and 'output' not in message
+        content = message.get('content')
+        if type(content) is str:
+            # Most messages of a long history.
+            digest = text_digest(role, content)
+            yield Block((*path, 0), tier, digest, len(content), holds and content != '')
+        else:
+            yield from _parts(path, tier, role, content, holds=holds)
+        extra = {key: value for key, value in message.items() if key not in _PLAIN}
+        if extra:
+            digest = digest_of(bytes_of(role, extra))
+            yield Block(path[:-1], tier, digest, chars_of(extra), markable=False)
 
 
-def _message(path: Path, tier: Tier, role: str, message: Words) -> Iterator[Block]:
-    """A message's parts, then what else it says, such as calls."""
-    content = message.get('content')
-    # Plain text at the top of a request is no message that could hold a part.
-    listed = len(path) > 1 and role != 'assistant' and 'output' not in message
-    if type(content) is str:
-        # Most messages of a long history: the same bytes as those of one text part.
-        digest = _digest(_bytes(role, {'text': content}))
-        yield Block((*path, 0), tier, digest, len(content), listed and content != '')
-        content = ()
+def _parts(path: Path, tier: Tier, role: str, content: Any, *, holds: bool) -> Iterator[Block]:
+    """The parts of a message; `holds` is whether they can hold a mark."""
     for at, part in enumerate(content if isinstance(content, list | tuple) else (content,)):
         if part is None:
             continue
@@ -153,15 +145,11 @@ def _message(path: Path, tier: Tier, role: str, message: Words) -> Iterator[Bloc
         yield Block(
             (*path, at),
             tier,
-            _digest(_bytes(role, _bare(part))),
+            _digest(role, part),
             len(said) if isinstance(said, str) else _part_chars(part),
-            listed and _is_part(part) and said != '',
+            holds and _is_part(part) and said != '',
             '30m' if isinstance(part, dict) and _MARK in part else None,
         )
-    extra = {key: message[key] for key in message.keys() - _PLAIN}
-    if extra:
-        data = _bytes(role, extra)
-        yield Block(path[:-1], tier, _digest(data), chars_of(extra), markable=False)
 
 
 def _is_part(part: Any) -> bool:
@@ -172,19 +160,13 @@ def _part_chars(part: Any) -> int:
     return _MEDIA_CHARS if _is_part(part) else chars_of(part)
 
 
-def _bare(part: Any) -> Any:
-    """A part without marks; text is the same however it is wrapped."""
-    if not isinstance(part, dict):
-        return part
-    kept = {key: value for key, value in part.items() if key not in {_MARK, _FOREIGN}}
-    if isinstance(kept.get('text'), str):
-        kept.pop('type', None)
-    return kept
-
-
-def _bytes(kind: str, value: Any) -> bytes:
-    return kind.encode() + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=16).digest()
+def _digest(role: str, part: Any) -> bytes:
+    """A part's digest without its marks; that of a text is the same however it is wrapped."""
+    if isinstance(part, dict):
+        words = part.get('text')
+        part = {key: value for key, value in part.items() if key not in _MARKS}
+        if isinstance(words, str):
+            if part.keys() <= _TEXT:
+                return text_digest(role, words)
+            part.pop('type', None)
+    return digest_of(bytes_of(role, part))

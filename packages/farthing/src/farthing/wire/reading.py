@@ -96,6 +96,10 @@ class Reading:
         )
 
 
+NOTHING = Reading(usage=None)
+"""Of an answer that says nothing about its bill."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a request says about itself; its texts stay where they are.

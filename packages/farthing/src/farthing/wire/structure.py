@@ -1,4 +1,4 @@
-"""A copy of a payload in which one block is replaced; all else is shared with the original."""
+"""Copies of a payload in which blocks are changed; all else is shared with the original."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,3 +29,15 @@ def altered(value: Any, path: Path, change: Change, *, text: str = 'text') -> An
         altered(one, tuple(rest), change, text=text) if at == head else one
         for at, one in enumerate(value)
     ]
+
+
+def without(value: Any, mark: str) -> Any:
+    """The value without this mark on its blocks or on the blocks of their content."""
+    if type(value) is list:
+        return [without(one, mark) for one in value]
+    if type(value) is not dict:
+        return value
+    content = value.get('content')
+    if type(content) is list:
+        value = {**value, 'content': [without(one, mark) for one in content]}
+    return {key: one for key, one in value.items() if key != mark} if mark in value else value
