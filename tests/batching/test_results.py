@@ -143,7 +143,7 @@ def test_a_line_that_nobody_sent_is_given_to_nobody(provider, sim, desk, clock, 
 def test_a_creation_that_was_not_answered_is_found_and_not_made_again(
     provider, sim, desk, clock, begun, path
 ) -> None:
-    sim.fault(on=create(provider), drop_after_events=0, hidden_s=90)
+    sim.fault(on=create(provider), drop_after_events=0, hidden_s=40)
     job = begun([line(provider, number) for number in range(4)])
     finish(desk, clock, job, step_s=20)
 
