@@ -34,6 +34,7 @@ async def collected(job):
     return {outcome.index: outcome async for outcome in job.results()}
 
 
+@pytest.mark.filterwarnings('ignore:The .output_format. parameter:DeprecationWarning')
 async def test_two_models_structured_output_and_tools_give_what_they_give_without_batches(
     anthropic, openai, runner, sim, posted, installed
 ) -> None:

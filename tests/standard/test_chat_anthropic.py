@@ -8,7 +8,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from farthing_sim import Sim
 
-from .wrapped import Cached
+from .wrapped import Cached, Parked
 
 # ChatAnthropic takes `json_mode` as another name of `json_schema`, and says so each time.
 _upstream_warning = pytest.mark.filterwarnings(
@@ -67,6 +67,10 @@ class TestIntegration(ChatModelIntegrationTests):
 
 
 class TestCached(Cached, TestIntegration):
+    pass
+
+
+class TestParked(Parked, TestIntegration):
     pass
 
 

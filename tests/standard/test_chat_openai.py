@@ -10,7 +10,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from farthing_sim import Sim
 
-from .wrapped import Cached
+from .wrapped import Cached, Parked
 
 
 class TestUnit(ChatModelUnitTests):
@@ -102,3 +102,11 @@ def _said(model: ChatOpenAI, text: str | list[HumanMessage], *, stream: bool) ->
         return model.invoke(text)
     first, *rest = model.stream(text)
     return sum(rest, first)
+
+
+class TestParkedChatCompletions(Parked, TestChatCompletions):
+    pass
+
+
+class TestParkedResponses(Parked, TestResponses):
+    pass

@@ -1,10 +1,10 @@
 """Any Runnable or LangGraph graph over many inputs, its model calls in providers' batches."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from farthing.batching.estimating import Estimate
@@ -105,9 +105,6 @@ class _Waiting:
 
     _farthing_runner: BatchRunner
 
-    def _should_stream(self, **_: Any) -> bool:
-        return False
-
     def _generate(self, *args: Any, **options: Any) -> ChatResult:
         runner = self._farthing_runner
         with runner.in_force(), seated(runner.seat()):
@@ -119,3 +116,18 @@ class _Waiting:
         with runner.in_force(), seated(runner.seat()):
             made: ChatResult = await super()._agenerate(*args, **options)  # type: ignore[misc]
         return made
+
+    # A stream is whole when it comes, so that no code of its reader runs in the seat.
+    def _stream(self, *args: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
+        runner = self._farthing_runner
+        with runner.in_force(), seated(runner.seat()):
+            chunks = list(super()._stream(*args, **options))  # type: ignore[misc]
+        yield from chunks
+
+    async def _astream(self, *args: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        runner = self._farthing_runner
+        with runner.in_force(), seated(runner.seat()):
+            stream = super()._astream(*args, **options)  # type: ignore[misc]
+            chunks = [chunk async for chunk in stream]
+        for chunk in chunks:
+            yield chunk

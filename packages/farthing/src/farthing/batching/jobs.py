@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from farthing.attribution import NOBODY, Attribution
 from farthing.batching.chunking import LIMITS, Target, Waiting
-from farthing.batching.deadline import RESERVE_S, Deadline
+from farthing.batching.deadline import Deadline
 from farthing.batching.estimating import Forecast
 from farthing.batching.orphans import Intent
 from farthing.batching.states import ItemState, JobState, Outcome, SubmissionState
@@ -212,8 +212,3 @@ class Submission:
             looks=self.looks,
             foreign=frozenset(self.foreign),
         )
-
-
-def job_deadline(at_s: float | None, reserve_s: float | None = None) -> Deadline:
-    """A deadline with the usual reserve unless another is given."""
-    return Deadline(at_s=at_s, reserve_s=RESERVE_S if reserve_s is None else reserve_s)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import orjson
@@ -243,7 +243,7 @@ def _chain(
 ) -> int:
     call, inputs = _loaded(chain), _values(file)
 
-    async def work() -> int:
+    async def work(target: IO[str]) -> int:
         if only_estimate:
             click.echo(str(await runner.estimate_calls(call, inputs)))
             return 0
@@ -251,12 +251,12 @@ def _chain(
         if not (wait or out):
             await job.close()
             return _told(runner.desk, job.id)
-        with Path(out).open('w') if out else click.get_text_stream('stdout') as target:
-            async for outcome in job.results():
-                target.write(show.json_line(_line(outcome)) + '\n')
+        async for outcome in job.results():
+            target.write(show.json_line(_line(outcome)) + '\n')
         return 0
 
-    return asyncio.run(work())
+    with click.open_file(out or '-', 'w') as target:
+        return asyncio.run(work(target))
 
 
 def _loaded(name: str) -> Any:

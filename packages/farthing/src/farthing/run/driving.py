@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from decimal import Decimal
@@ -111,11 +112,12 @@ class Drive:
                 if until_sent and self._lot.sent:
                     return
                 await self._change()
-            elif not await self._change(self._idle_s):
-                if self._ready:
-                    await self._sleep()
-                else:
-                    self._lot.flush()
+            elif self._lot.quiet_s < self._idle_s:
+                await self._change(self._idle_s - self._lot.quiet_s)
+            elif self._ready:
+                await self._sleep()
+            else:
+                self._lot.flush()
 
     async def close(self) -> None:
         """Let go of all code that still runs."""
@@ -195,7 +197,9 @@ class Drive:
 
         Code that blocks a pool of few threads keeps the rest from ever sending anything.
         """
-        if not await self._change(_STALLED_S) and self._lot.waits and not self._lot.flushed:
+        await self._change(_STALLED_S)
+        lot = self._lot
+        if lot.quiet_s >= _STALLED_S and lot.waits and not lot.flushed:
             _log.warning(
                 'farthing: job %s: %d inputs do not get on while others wait, so that batches '
                 'are small: does their code block the loop or a pool of few threads?',
@@ -210,14 +214,11 @@ class Drive:
             task.exception()  # of code that was let go nobody asks
         self._changed.set()
 
-    async def _change(self, timeout_s: float | None = None) -> bool:
-        """Wait until something has happened; `False` if nothing has in that time."""
-        try:
+    async def _change(self, timeout_s: float | None = None) -> None:
+        """Wait until something has happened, or for so long."""
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout_s)
-        except TimeoutError:
-            return False
         self._changed.clear()
-        return True
 
     def _notify(self) -> None:
         """Called from the lot's thread."""

@@ -256,6 +256,11 @@ class Lot:
         return bool(self._waiters)
 
     @property
+    def quiet_s(self) -> float:
+        """For how long nothing has been parked or answered."""
+        return time.monotonic() - self._last_s
+
+    @property
     def flushed(self) -> bool:
         """Whether everything that was parked is to be sent."""
         return self._flush
@@ -431,6 +436,7 @@ class Lot:
         with self._lock:
             seat = one.seat
             seat.waiting -= 1
+            self._last_s = time.monotonic()
             if not seat.waiting and not seat.dropped:
                 self.busy += 1
         if one.future.set_running_or_notify_cancel():
