@@ -46,8 +46,11 @@ def lint(session: nox.Session) -> None:
     session.run('python', 'prices/build.py', '--check')
 
 
-# Tests of levers that know no framework and no SDK: what `tests` has shown holds in every cell.
-FREE = [f'--ignore=tests/{lever}' for lever in ('caching', 'context', 'routing')]
+# Tests that know no framework and no SDK: what `tests` has shown of them holds in every cell.
+FREE = [
+    f'--ignore=tests/{name}'
+    for name in ('batching', 'caching', 'context', 'prices', 'routing', 'wire')
+]
 
 
 def _cell(session: nox.Session, name: str, packages: list[str], *more: str) -> None:
