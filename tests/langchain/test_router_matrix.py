@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from tests.langchain.conftest import MODELS
 from tests.langchain.routers import CONFIG, Witness, router
 
+from farthing.io.endpoints import Endpoints
 from farthing.io.tap import tap
 from langchain_farthing import RouterMiddleware, cached
 
@@ -120,7 +121,9 @@ def fails(request, sim) -> bool:
 
 
 @pytest.fixture
-def models(sim, leg, ledger):
+def models(sim, leg, ledger, monkeypatch):
+    monkeypatch.setattr(tap, 'endpoints', Endpoints())  # others may have listed the simulator
+
     def make(**options: Any):
         return router(lambda **given: MODELS[leg](sim, **given), NAMES[leg], ledger, **options)
 
