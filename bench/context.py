@@ -6,8 +6,7 @@ people, where they lie beside the repository (../shared/data/context); and how l
 
 from collections.abc import Callable, Mapping
 
-from bench.context_peers import PEERS, Calls
-from bench.context_sessions import JOIN, SHARED, Recorded, agents, count, tariff
+from bench.context_sessions import JOIN, SHARED, Recorded, agents, tariff
 from bench.timing import MS, Check, Contestant, Table, race
 
 from farthing.cli.context_recall import measured
@@ -28,9 +27,7 @@ Price = Callable[[Session], Run]
 def measure(*, quick: bool) -> list[Table]:
     tables = [made_up(), query(quick=quick)]
     if SHARED.is_dir():
-        sessions = agents()
-        tables += [recorded(sessions), against_peers(sessions[: 1 if quick else None])]
-        return [*tables, recall(quick=quick)]
+        return [*tables, recorded(agents()), recall(quick=quick)]
     print(f'No recorded sessions in {SHARED}: two tables are left out.')
     return tables
 
@@ -76,72 +73,6 @@ def recorded(sessions: list[Recorded]) -> Table:
             ),
         ),
     )
-
-
-def against_peers(sessions: list[Recorded]) -> Table:
-    """The same sessions with peers in front of the model, at a budget of 6,000 tokens.
-
-    Beside each stands the window that is cheapest of those that keep as much as it does.
-    """
-    ours = _runs(sessions)
-    auto, whole = ours['window auto'], ours['full, cached']
-    price = tariff('claude-sonnet-4-6')
-    windows = {
-        f'keep {n}': sum(
-            (replay(one.session, Window(keep_turns=n), price) for one in sessions), Run()
-        )
-        for n in range(1, 41)
-    }
-    rows = [
-        (*_row(name, ours[name], auto.cost, len(sessions)), '', '')
-        for name in ('full, cached', 'window auto', 'summary auto')
-    ]
-    dearer, gains = [], []
-    for name in PEERS:
-        peer = sum((_theirs(name, one) for one in sessions), Run())
-        as_long = [
-            one
-            for one in (windows | {'all': whole}).items()
-            if one[1].history_tokens >= min(peer.history_tokens, whole.history_tokens)
-        ]
-        setting, cheapest = min(as_long, key=lambda one: one[1].cost)
-        keeps = 'as much' if peer.history_tokens >= auto.history_tokens else 'less'
-        row = _row(name, peer, auto.cost, len(sessions))
-        rows.append((*row, keeps, f'{setting}: {cheapest.cost / len(sessions) / USD:.3f}'))
-        gains.append(peer.cost / cheapest.cost)
-        if keeps == 'as much':
-            dearer.append(peer.cost / auto.cost)
-    return Table(
-        title=f'Peers by their own code, {len(sessions)} sessions',
-        columns=(*_COLUMNS[:2], 'of auto', *_COLUMNS[3:], 'keeps', 'window that keeps as much'),
-        rows=rows,
-        checks=(
-            Check(
-                what='cheapest peer that keeps as much / window auto',
-                value=min(dearer),
-                bound=1,
-                least=True,
-            ),
-            Check(
-                what='cheapest peer / window that keeps as much as it',
-                value=min(gains),
-                bound=1,
-                least=True,
-            ),
-            Check(
-                what='invalid prompts of ours',
-                value=sum(run.invalid_prompts for run in ours.values()),
-                bound=0,
-                unit='prompts',
-            ),
-        ),
-    )
-
-
-def _theirs(name: str, one: Recorded) -> Run:
-    peer = PEERS[name](count, tariff('claude-haiku-4-5').rates)
-    calls = Calls(peer, one.session, one.messages, tariff('claude-sonnet-4-6'))
-    return sum((call.run for call in calls), Run())
 
 
 def _runs(sessions: list[Recorded]) -> dict[str, Run]:

@@ -13,8 +13,8 @@ from typing import Any
 from langchain.agents.middleware import ClearToolUsesEdit, SummarizationMiddleware
 from langchain_core.language_models import SimpleChatModel
 from langchain_core.messages import BaseMessage, convert_to_messages, trim_messages
-from llama_index.core.base.llms.types import ChatMessage
 from langmem.short_term import RunningSummary, summarize_messages
+from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer, Memory
 
 from farthing.context import Block, Rates, Tariff
@@ -245,6 +245,17 @@ class _LlamaIndex(Peer):
 
 
 class Buffer(_LlamaIndex):
+    """Messages before a request that it begins with are never sent again: it need not count them.
+
+    It may also begin with its newest message, whatever that is; then nothing can be said.
+    """
+
+    def send(self, history: list[Words], blocks: Sequence[Block]) -> list[Block]:
+        sent = super().send(history, blocks)
+        if sent and sent[0].kind == 'user':
+            self.memory.set(self.memory.get())
+        return sent
+
     def made(self) -> Any:
         return ChatMemoryBuffer.from_defaults(token_limit=BUDGET, tokenizer_fn=self.tokenized)
 

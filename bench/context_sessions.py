@@ -73,6 +73,7 @@ def found(need: Need, shown: AbstractSet[str]) -> float:
     return sum(not shown.isdisjoint(fact) for fact in need) / len(need)
 
 
+@lru_cache
 def tariff(model: str) -> Tariff:
     """Standard prices of a model of Anthropic's."""
     terms = Terms(tier='standard', batch=False, geo='global', region='global')

@@ -24,7 +24,7 @@ TABLES = (
     'caching_score',
     'caching_real',
     'context',
-    'context_recall',
+    'context_against',
     'context_real',
     'deciding',
     'routing',
