@@ -106,7 +106,12 @@ def bench(session: nox.Session) -> None:
         'packages/langchain-farthing[anthropic,openai]',
         'packages/llama-index-farthing[anthropic,openai]',
     ]
-    peers = ['genai-prices', 'langfuse', 'opentelemetry-instrumentation-genai-langchain']
+    peers = [
+        'genai-prices',
+        'langfuse',
+        'langmem',
+        'opentelemetry-instrumentation-genai-langchain',
+    ]
     editable = [part for one in packages for part in ('--editable', one)]
     session.run_install(
         'uv', 'pip', 'install', '--no-config', '--quiet', *editable, *peers, 'langchain',

@@ -4,44 +4,30 @@ Conversations that are made up, priced at Claude Sonnet 4.6; recorded sessions o
 people, where they lie beside the repository (../shared/data/context); and how long a query takes.
 """
 
-import gzip
-import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
-from bench import context_peers
+from bench.context_sessions import JOIN, SHARED, Recorded, agents, tariff
 from bench.timing import MS, Check, Contestant, Table, race
 
-from farthing import Call, PriceBook, Terms
 from farthing.cli.context_recall import measured
-from farthing.context import Block, ClearToolResults, Counter, PeriodicSummary, Tariff, Window
+from farthing.context import Block, ClearToolResults, PeriodicSummary, Window
 from farthing.context.bm25 import Bm25
 from farthing.context.optimum import optimum
-from farthing.context.parts import blocks
 from farthing.context.replay import Run, Session, Whole, replay
 from farthing.errors import InputError
-from farthing.wire import chat
 
-SHARED = Path(__file__).resolve().parents[2] / 'shared' / 'data' / 'context'
 USD = 10**12
-JOIN, KEEP = 8, 6
+KEEP = 6
 
 _COLUMNS = ('policy', 'USD each', 'of optimum', 'mean history', 'rewrites', 'invalid')
 
 Price = Callable[[Session], Run]
-Recorded = tuple[Session, list[dict[str, Any]]]
-"""A session and the messages that it is made of."""
 
 
 def measure(*, quick: bool) -> list[Table]:
     tables = [made_up(), query(quick=quick)]
     if SHARED.is_dir():
-        sessions = _sessions()
-        tables += [recorded(sessions), against_peers(sessions[: 1 if quick else 6])]
-        return [*tables, recall(quick=quick)]
+        return [*tables, recorded(agents()), recall(quick=quick)]
     print(f'No recorded sessions in {SHARED}: two tables are left out.')
     return tables
 
@@ -89,39 +75,9 @@ def recorded(sessions: list[Recorded]) -> Table:
     )
 
 
-def against_peers(sessions: list[Recorded]) -> Table:
-    """The same sessions with peers in front of the model, at a budget of 6,000 tokens."""
-    ours = _runs(sessions)
-    best, auto = ours['optimum'].cost, ours['window auto']
-    main, cheap = _tariff('claude-sonnet-4-6'), _tariff('claude-haiku-4-5').rates
-    count = lru_cache(maxsize=100_000)(Counter('openai', 'gpt-4o').tokens)
-    peers = dict(context_peers.runs(sessions, count, main, cheap))
-    shown = {name: ours[name] for name in ('full, cached', 'window auto', 'summary auto')} | peers
-    as_long = [run for run in peers.values() if run.history_tokens >= auto.history_tokens]
-    return Table(
-        title=f'Peers by their own code, first {len(sessions)} sessions',
-        columns=_COLUMNS,
-        rows=[_row(name, run, best, len(sessions)) for name, run in shown.items()],
-        checks=(
-            Check(
-                what='cheapest peer that keeps as much / window auto',
-                value=min(run.cost for run in as_long) / auto.cost,
-                bound=1,
-                least=True,
-            ),
-            Check(
-                what='invalid prompts of ours',
-                value=sum(run.invalid_prompts for run in ours.values()),
-                bound=0,
-                unit='prompts',
-            ),
-        ),
-    )
-
-
 def _runs(sessions: list[Recorded]) -> dict[str, Run]:
     return {
-        name: sum((price(one) for one, _ in sessions), Run())
+        name: sum((price(one.session) for one in sessions), Run())
         for name, price in _policies(KEEP).items()
     }
 
@@ -135,20 +91,6 @@ def _row(name: str, run: Run, best: int, sessions: int) -> tuple[str, ...]:
         f'{run.rewrites / sessions:.1f}',
         str(run.invalid_prompts),
     )
-
-
-def _sessions() -> list[Recorded]:
-    counter = Counter('openai', 'gpt-4o')
-    with gzip.open(SHARED / 'tau_airline_traces.jsonl.gz', 'rt') as lines:
-        talks = [json.loads(line)['messages'] for line in lines]
-    tools = json.dumps(json.loads((SHARED / 'tau_airline_tools.json').read_text('utf-8')))
-    found = []
-    for at in range(0, len(talks), JOIN):
-        said = [one for n, talk in enumerate(talks[at : at + JOIN]) for one in talk[n > 0 :]]
-        counted = blocks(chat.parts(said), counter.tokens, key=b'bench')
-        session = Session(blocks=counted, tool_tokens=counter.tokens(tools))
-        found.append((session, said))
-    return found
 
 
 def recall(*, quick: bool) -> Table:
@@ -205,7 +147,7 @@ def _recall(retriever: str, budget: int) -> float:
 
 
 def _policies(keep: int) -> Mapping[str, Price]:
-    main, cheap = _tariff('claude-sonnet-4-6'), _tariff('claude-haiku-4-5').rates
+    main, cheap = tariff('claude-sonnet-4-6'), tariff('claude-haiku-4-5').rates
 
     def under(policy, **how) -> Price:
         return lambda session: replay(session, policy, main, **how)
@@ -222,12 +164,6 @@ def _policies(keep: int) -> Mapping[str, Price]:
         'clear tools auto': under(ClearToolResults(keep_turns=keep)),
         'optimum': lambda session: optimum(session, main, keep_turns=keep),
     }
-
-
-def _tariff(model: str) -> Tariff:
-    terms = Terms(tier='standard', batch=False, geo='global', region='global')
-    at = datetime(2026, 11, 25, tzinfo=UTC)
-    return Tariff(PriceBook.load(), Call(provider='anthropic', model=model, at=at, terms=terms))
 
 
 def _talk(turns: int, *, system: int = 3_000, calls: int = 1) -> Session:

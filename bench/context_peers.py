@@ -2,15 +2,18 @@
 
 Each peer gets the history before every answer, as its framework would hand it over, without the
 system text, which all of them are given back. What it sends is counted, cached and priced like
-ours. Summaries are a fixed text, made at the cheap model's prices; no model is called.
+ours. No model is called: summaries are as long as ours and tell nothing, and cost what the cheap
+model would have cost. A prompt that is empty, or parts a tool's result from its call, is invalid.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain.agents.middleware import ClearToolUsesEdit, SummarizationMiddleware
 from langchain_core.language_models import SimpleChatModel
 from langchain_core.messages import BaseMessage, convert_to_messages, trim_messages
+from langmem.short_term import RunningSummary, summarize_messages
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer, Memory
 
@@ -22,7 +25,8 @@ Count = Callable[[str], int]
 Words = dict[str, Any]
 
 BUDGET = 6_000
-SUMMARY = 'The user asked, the agent looked it up and answered. ' * 40
+SUMMARY_TOKENS = 400  # as `PeriodicSummary` expects
+_SUMMARY = 'so' + ' and so' * ((SUMMARY_TOKENS - 2) // 2)
 
 
 class Peer:
@@ -32,51 +36,82 @@ class Peer:
         self.count = count
         self.cheap = cheap
         self.spent = 0  # on summaries, in 1e-12 USD
+        self.summaries = 0
 
     def send(self, history: list[Words], blocks: Sequence[Block]) -> list[Block]:
         """What goes out of a history; `blocks` are its messages as we count them."""
         raise NotImplementedError
 
 
-def price(peer: Peer, session: Session, messages: list[Words], tariff: Tariff) -> Run:
-    """What a session costs with a peer in front of the model."""
-    cache, total, before = PromptCache(bool), Run(), list[str]()
-    system, first = list(session.blocks[:1]), 1
-    for at in session.calls():
-        sent = peer.send(messages[first:at], session.blocks[first:at])
-        parts = [('tools', session.tool_tokens)]
-        parts += [(one.digest, one.tokens) for one in system + sent]
-        tokens = cache.send(parts, {2, len(parts)})
-        now = [one.digest for one in sent]
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A call with a peer in front of the model.
+
+    Attributes:
+        at: Position of its answer in the session.
+        sent: What is sent after the system text.
+        run: What it costs, with the summaries that were made for it.
+    """
+
+    at: int
+    sent: list[Block]
+    run: Run
+
+
+class Calls:
+    """A session's calls with a peer in front of the model, priced one after the other."""
+
+    def __init__(self, peer: Peer, session: Session, messages: list[Words], tariff: Tariff) -> None:
+        self.peer, self.session, self.messages, self.tariff = peer, session, messages, tariff
+        self.cache, self.before = PromptCache(bool), list[str]()
+
+    def __iter__(self) -> Iterator[Asked]:
+        """The calls that the session shows."""
+        for at in self.session.calls():
+            spent = self.peer.spent
+            sent = self.view(at)
+            run = self.price(sent, self.session.blocks[at].tokens)
+            yield Asked(at=at, sent=sent, run=run + Run(cost=self.peer.spent - spent))
+
+    def view(self, stop: int) -> list[Block]:
+        """What the peer sends of the messages before a position."""
+        return self.peer.send(self.messages[1:stop], self.session.blocks[1:stop])
+
+    def price(self, sent: list[Block], output_tokens: int) -> Run:
+        parts = [('tools', self.session.tool_tokens)]
+        parts += [(one.digest, one.tokens) for one in (self.session.blocks[0], *sent)]
+        tokens = self.cache.send(parts, {2, len(parts)})
+        now, before = [one.digest for one in sent], self.before
+        self.before = now
         length = sum(one.tokens for one in sent)
-        total += Run(
-            cost=tariff.cost(
-                read=tokens.read,
-                written=tokens.written,
-                fresh=tokens.fresh,
-                output=session.blocks[at].tokens,
+        return Run(
+            cost=self.tariff.cost(
+                read=tokens.read, written=tokens.written, fresh=tokens.fresh, output=output_tokens
             ),
             calls=1,
             history_tokens=length,
             peak_history_tokens=length,
             rewrites=int(now[: len(before)] != before),
-            invalid_prompts=int(unpaired(sent) > 0),
+            invalid_prompts=int(not sent or unpaired(sent) > 0),
         )
-        before = now
-    return total + Run(cost=peer.spent)
 
 
 class _LangChain(Peer):
     """Messages carry their number as id; one whose content changed is counted anew."""
 
+    def __init__(self, count: Count, cheap: Rates) -> None:
+        super().__init__(count, cheap)
+        self.messages = list[BaseMessage]()
+        self.given: dict[str | None, tuple[Any, Block]] = {}
+
     def send(self, history: list[Words], blocks: Sequence[Block]) -> list[Block]:
-        messages = convert_to_messages([one | {'content': one.get('content')} for one in history])
-        for number, message in enumerate(messages):
-            message.id = str(number)
-        self.given = {
-            one.id: (one.content, block) for one, block in zip(messages, blocks, strict=True)
-        }
-        return [self.block(one) for one in self.sent(messages)]
+        known = len(self.messages)
+        new = [one | {'content': one.get('content')} for one in history[known:]]
+        for message, block in zip(convert_to_messages(new), blocks[known:], strict=True):
+            message.id = str(len(self.messages))
+            self.messages.append(message)
+            self.given[message.id] = (message.content, block)
+        return [self.block(one) for one in self.sent([*self.messages])]
 
     def sent(self, messages: list[BaseMessage]) -> list[BaseMessage]:
         raise NotImplementedError
@@ -148,6 +183,22 @@ class SummarizationOfEight(Summarization):
     keep = 8
 
 
+class LangMem(_LangChain):
+    summary: RunningSummary | None = None
+
+    def sent(self, messages: list[BaseMessage]) -> list[BaseMessage]:
+        done = summarize_messages(
+            messages,
+            running_summary=self.summary,
+            model=_Summarizer(self),
+            max_tokens=BUDGET,
+            max_summary_tokens=SUMMARY_TOKENS,
+            token_counter=self.tokens,
+        )
+        self.summary = done.running_summary
+        return done.messages
+
+
 class _Summarizer(SimpleChatModel):
     peer: Any
 
@@ -161,8 +212,9 @@ class _Summarizer(SimpleChatModel):
     def _call(self, messages: list[BaseMessage], *_: Any, **__: Any) -> str:
         prompt = sum(self.peer.count(one.text) for one in messages)
         cheap = self.peer.cheap
-        self.peer.spent += prompt * cheap.input + self.peer.count(SUMMARY) * cheap.output
-        return SUMMARY
+        self.peer.spent += prompt * cheap.input + SUMMARY_TOKENS * cheap.output
+        self.peer.summaries += 1
+        return f'{self.peer.summaries} {_SUMMARY}'  # no two are the same: no cache holds the next
 
 
 class _LlamaIndex(Peer):
@@ -193,6 +245,17 @@ class _LlamaIndex(Peer):
 
 
 class Buffer(_LlamaIndex):
+    """Messages before a request that it begins with are never sent again: it need not count them.
+
+    It may also begin with its newest message, whatever that is; then nothing can be said.
+    """
+
+    def send(self, history: list[Words], blocks: Sequence[Block]) -> list[Block]:
+        sent = super().send(history, blocks)
+        if sent and sent[0].kind == 'user':
+            self.memory.set(self.memory.get())
+        return sent
+
     def made(self) -> Any:
         return ChatMemoryBuffer.from_defaults(token_limit=BUDGET, tokenizer_fn=self.tokenized)
 
@@ -224,13 +287,5 @@ PEERS: dict[str, type[Peer]] = {
     'Memory, flush 50 %': FlushingHalf,
     'SummarizationMiddleware, keep 20': Summarization,
     'SummarizationMiddleware, keep 8': SummarizationOfEight,
+    'langmem': LangMem,
 }
-
-
-def runs(
-    sessions: Sequence[tuple[Session, list[Words]]], count: Count, tariff: Tariff, cheap: Rates
-) -> Iterator[tuple[str, Run]]:
-    """Each peer over all sessions, which come with their messages."""
-    for name, kind in PEERS.items():
-        priced = (price(kind(count, cheap), one, said, tariff) for one, said in sessions)
-        yield name, sum(priced, Run())

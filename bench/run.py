@@ -24,6 +24,7 @@ TABLES = (
     'caching_score',
     'caching_real',
     'context',
+    'context_against',
     'context_real',
     'deciding',
     'routing',

@@ -5,7 +5,8 @@ import pytest
 from farthing.context import PeriodicSummary, Rates, Setting, Window
 from farthing.context.economics import is_due
 from farthing.context.optimum import optimum
-from farthing.context.replay import Session, Whole, replay
+from farthing.context.replay import Calls, Session, Whole, replay
+from farthing.context.values import History
 from farthing.errors import ContextError
 
 from .conftest import HAIKU, NOW, SETTING, SONNET, chat, tariff
@@ -99,3 +100,14 @@ def test_what_the_price_book_assumes_is_said() -> None:
 def test_a_model_without_a_price_is_no_free_one() -> None:
     with pytest.raises(ContextError, match='no price for model'):
         tariff('anthropic', 'claude-of-tomorrow')
+
+
+def test_who_sets_the_state_back_asks_something_else_of_the_same_session() -> None:
+    calls = Calls(Window(keep_turns=10), tariff())
+    history = History(blocks=HUNDRED.blocks[:-1])
+    calls.make(history, output_tokens=280)
+    over = calls.state
+    first = calls.make(history, output_tokens=280)
+    calls.state = over
+
+    assert first == calls.make(history, output_tokens=280)

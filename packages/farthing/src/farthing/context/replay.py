@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from farthing.context.planning import CLEARED_TOKENS, Policy, plan
 from farthing.context.rates import Tariff
@@ -42,12 +43,7 @@ class Session:
     @property
     def system_tokens(self) -> int:
         """Tokens of the system text at its beginning."""
-        total = 0
-        for block in self.blocks:
-            if block.kind != 'system':
-                break
-            total += block.tokens
-        return total
+        return system_tokens(self.blocks)
 
 
 @quick
@@ -110,28 +106,57 @@ def replay(
     Raises:
         ContextError: A price is missing, or a prompt cannot be kept within the limit.
     """
-    state, cache, total = State(), PromptCache(cacheable), Run()
-    setting = Setting(rates=tariff.rates, now=_THEN)
+    calls, total = Calls(policy, tariff, cacheable=cacheable), Run()
     for at in session.calls():
         history = History(blocks=session.blocks[:at], fixed_tokens=session.tool_tokens, limit=limit)
-        planned = plan(policy, history, state, setting)
-        sent = _sent(history, planned.view, cache)
-        output = session.blocks[at].tokens
-        cost = tariff.cost(read=sent.read, written=sent.written, fresh=sent.fresh, output=output)
-        state = planned.state
+        total += calls.make(history, output_tokens=session.blocks[at].tokens)[1]
+    return total
+
+
+class Calls:
+    """One session's calls under a policy, made and priced one after the other.
+
+    Attributes:
+        state: As the last call left it; who sets it back asks something else of the same session.
+    """
+
+    def __init__(self, policy: Policy, tariff: Tariff, *, cacheable: Cacheable = bool) -> None:
+        self.state = State()
+        self._policy = policy
+        self._tariff = tariff
+        self._setting = Setting(rates=tariff.rates, now=_THEN)
+        self._cache = PromptCache(cacheable)
+
+    def make(self, history: History, *, output_tokens: int) -> tuple[View, Run]:
+        """What the next call is sent, and what it costs with the summary that it asks for.
+
+        Raises:
+            ContextError: A price is missing, or the prompt cannot be kept within the limit.
+        """
+        planned = plan(self._policy, history, self.state, self._setting)
+        sent = _sent(history, planned.view, self._cache)
+        cost = self._tariff.cost(
+            read=sent.read, written=sent.written, fresh=sent.fresh, output=output_tokens
+        )
+        self.state = state = planned.state
         if state.asked is not None:
             cost += state.asked.cost
-            state = summarised(state, state.asked, digest=f'summary {at}')
-        length = planned.view.tokens - session.tool_tokens - session.system_tokens
-        total += Run(
+            self.state = summarised(state, state.asked, digest=f'summary {len(history.blocks)}')
+        length = planned.view.tokens - history.fixed_tokens - system_tokens(history.blocks)
+        kept = [history.blocks[at] for at in planned.view.kept]
+        return planned.view, Run(
             cost=cost,
             calls=1,
             history_tokens=length,
             peak_history_tokens=length,
             rewrites=int(planned.decision.rewrite),
-            invalid_prompts=int(unpaired([history.blocks[n] for n in planned.view.kept]) > 0),
+            invalid_prompts=int(unpaired(kept) > 0),
         )
-    return total
+
+
+def system_tokens(blocks: Sequence[Block]) -> int:
+    """Tokens of the system text at the beginning of a session."""
+    return sum(block.tokens for block in takewhile(lambda one: one.kind == 'system', blocks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
