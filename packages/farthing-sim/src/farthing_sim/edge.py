@@ -140,4 +140,6 @@ def scope_of(request: Request) -> str:
     key = next(filter(None, keys), None)
     if key is None:
         raise Refusal(401, 'No API key was sent; the simulator takes any.')
+    # One key is the same key whichever header an SDK sends it in.
+    key = key.removeprefix('Bearer ')
     return hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()
