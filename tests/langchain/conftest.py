@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI
 import farthing_sim
 from farthing import Ledger
 from farthing.io.tap import tap
-from langchain_farthing import LedgerCallbackHandler
+from langchain_farthing import BatchRunner, LedgerCallbackHandler
 
 KEY = 'sk-simulated'
 
@@ -86,3 +86,12 @@ def model(make):
 def entries(ledger: Ledger):
     """What the ledger holds now, oldest first."""
     return lambda: [booked.entry for booked in ledger.entries()][::-1]
+
+
+@pytest.fixture
+def runner(ledger):
+    def make(name='job', **options):
+        quick = {'ledger': ledger, 'poll': 0.02, 'idle': 0.05}
+        return BatchRunner(name, **quick | options)
+
+    return make

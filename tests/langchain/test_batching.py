@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from farthing.errors import BatchLimit, InputError
 from farthing.io.tap import tap
-from langchain_farthing import BatchRunner, batchable
+from langchain_farthing import batchable
 
 
 class Note(BaseModel):
@@ -27,15 +27,6 @@ class Note(BaseModel):
 def lookup(topic: str) -> str:
     """Look up a topic."""
     return topic.upper()
-
-
-@pytest.fixture
-def runner(ledger):
-    def make(name='job', **options):
-        quick = {'ledger': ledger, 'poll': 0.02, 'idle': 0.05}
-        return BatchRunner(name, **quick | options)
-
-    return make
 
 
 @pytest.fixture

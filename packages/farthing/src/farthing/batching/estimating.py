@@ -49,6 +49,7 @@ class Estimate:
         sync: The same requests at once.
         unpriced: How many have no price and are missing in the sums.
         unlimited: How many set no limit on their output: 1,000 tokens are assumed for each.
+        unbatched: How many no batch takes, so that they are sent at once; missing in the sums.
         extrapolated: Whether later rounds are in it, reckoned from an earlier job's.
     """
 
@@ -57,6 +58,7 @@ class Estimate:
     sync: int = 0
     unpriced: int = 0
     unlimited: int = 0
+    unbatched: int = 0
     extrapolated: bool = False
 
     def __add__(self, other: 'Estimate') -> 'Estimate':
@@ -66,6 +68,7 @@ class Estimate:
             sync=self.sync + other.sync,
             unpriced=self.unpriced + other.unpriced,
             unlimited=self.unlimited + other.unlimited,
+            unbatched=self.unbatched + other.unbatched,
             extrapolated=self.extrapolated or other.extrapolated,
         )
 
@@ -93,6 +96,9 @@ class Estimate:
             f'{self.unpriced} without a price are not in it' if self.unpriced else '',
             f'{self.unlimited} set no limit: {ASSUMED_OUTPUT_TOKENS} output tokens assumed'
             if self.unlimited
+            else '',
+            f'{self.unbatched} are taken by no batch, sent at once at full price and not in it'
+            if self.unbatched
             else '',
             'later rounds extrapolated from an earlier job'
             if self.extrapolated

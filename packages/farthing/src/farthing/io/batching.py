@@ -7,7 +7,7 @@ became of the process that began it. What is answered already is never paid agai
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -73,6 +73,11 @@ class RunningJob:
     def status(self) -> Status:
         """How far it is."""
         return self._runner.desk.status(self.id)
+
+    @property
+    def unbatched(self) -> Mapping[str, int]:
+        """How many requests no batch takes, by provider: they were sent at once, at full price."""
+        return self._lot.unbatched.counts
 
     def cancel(self) -> None:
         """Give its batches up; what is answered until then is kept and paid."""

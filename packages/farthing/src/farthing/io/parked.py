@@ -149,7 +149,10 @@ class Parked:
 
 
 def parked(request: Any, seat: Seat) -> Parked | None:
-    """The request in the lot of its seat; `None` where it is none that a batch takes.
+    """The request in the lot of its seat; `None` where it leaves at once.
+
+    A billed call that no batch takes is counted by the lot, which warns of it: whoever runs a job
+    expects half the price.
 
     Raises:
         Dropped: The seat's code was let go.
@@ -158,11 +161,13 @@ def parked(request: Any, seat: Seat) -> Parked | None:
         return None
     url = request.url
     known = endpoint(url.host, url.path, listed=True)
-    if known is None or known.provider not in DIALECTS:
+    body = None if known is None else loads(request.content)
+    if known is None or body is None:
         return None
-    place = _place(str(url), DIALECTS[known.provider].paths)
-    body = loads(request.content)
-    if place is None or body is None:
+    dialect = DIALECTS.get(known.provider)
+    place = None if dialect is None else _place(str(url), dialect.paths)
+    if place is None:
+        seat.lot.pass_by(seat, known.provider)
         return None
     return Parked(seat, request, known, place, body)
 

@@ -38,8 +38,9 @@ class Outcome:
         index: Its place among the inputs.
         output: What its code returned.
         error: What its code raised; `None` if it returned.
-        cost_usd: What its requests cost in batches; `None` where a price is missing. Where equal
-            requests are merged, the first one's input has paid.
+        cost_usd: What its requests cost; `None` where a price is missing, or where a request
+            was sent outside the batches. Where equal requests are merged, the first one's input
+            has paid.
         attempts: Most attempts that one of its requests took.
     """
 
@@ -158,12 +159,13 @@ class Drive:
                 self._lot.leave(seat)
                 error = asyncio.CancelledError() if task.cancelled() else task.exception()
                 paid = view.paid(self._lot.job.id, seat.input)
+                cost = None if seat.unbatched else paid.cost
                 found.append(
                     Outcome(
                         index=seat.input,
                         output=None if error else task.result(),
                         error=error,
-                        cost_usd=None if paid.cost is None else usd(paid.cost),
+                        cost_usd=None if cost is None else usd(cost),
                         attempts=paid.attempts,
                     )
                 )

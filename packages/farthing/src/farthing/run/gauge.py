@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from farthing.batching.estimating import Estimate, estimate_one
 from farthing.errors import FarthingError
-from farthing.run.parking import Lot, refusal
+from farthing.run.parking import Dropped, Lot, Seat, refusal
 
 _LONG_S = 3_600.0
 
@@ -20,6 +20,17 @@ class Gauge(Lot):
         """Nothing is to be sent."""
         return True
 
+    def pass_by(self, seat: Seat, provider: str) -> None:
+        """What no batch takes is counted, and not sent either: its code ends here.
+
+        Raises:
+            Dropped: Always.
+        """
+        del seat, provider
+        with self._lock:
+            self.total += Estimate(requests=1, unbatched=1)
+        raise Dropped
+
     def _step(self) -> None:
         now = datetime.now(UTC)
         while self._arrived:
@@ -27,12 +38,14 @@ class Gauge(Lot):
             try:
                 known = one.key in self._waiters
                 if not known:
-                    self.total += estimate_one(
+                    found = estimate_one(
                         self.meter.book, self._drafting.draft(
                             one.asked, one.digest, owner=one.seat.input, nth=one.nth,
                             round_=one.round, merged=self.job.terms.dedupe,
                         )[0].forecast, now,
                     )  # fmt: skip
+                    with self._lock:
+                        self.total += found
             except FarthingError as error:
                 self._resolve(one, refusal(one.asked.provider, error))
             else:

@@ -28,6 +28,7 @@ from farthing.run.batches import Scheduler, Tick
 from farthing.run.drafting import Asked, Drafting
 from farthing.run.journal import Answer, Journal
 from farthing.run.settling import LEVER
+from farthing.run.unbatched import Unbatched
 from farthing.wire.dialects import DIALECTS
 
 _log = logging.getLogger('farthing')
@@ -72,15 +73,17 @@ class Seat:
         lot: Where its requests wait.
         waiting: How many of its requests wait now.
         dropped: Whether its code was let go.
+        unbatched: Whether it sent a request that no batch takes.
     """
 
-    __slots__ = ('_equal', 'dropped', 'input', 'lot', 'rounds', 'waiting')
+    __slots__ = ('_equal', 'dropped', 'input', 'lot', 'rounds', 'unbatched', 'waiting')
 
     def __init__(self, lot: 'Lot', number: int) -> None:
         self.lot = lot
         self.input = number
         self.waiting = 0
         self.dropped = False
+        self.unbatched = False
         self.rounds = 0
         self._equal: dict[str, int] = {}
 
@@ -136,6 +139,7 @@ class Lot:
         self.job = job
         self.failure: BaseException | None = None
         self.tick = Tick()
+        self.unbatched = Unbatched(job.id)
         self.busy = 0
         self.notify = notify
         self.meter = meter
@@ -208,6 +212,17 @@ class Lot:
             self._last_s = time.monotonic()
         self._wake.set()
         return future
+
+    def pass_by(self, seat: Seat, provider: str) -> None:
+        """A request that no batch takes is about to be sent at once.
+
+        Raises:
+            Dropped: The seat's code was let go, and may send nothing more.
+        """
+        if seat.dropped:
+            raise Dropped
+        seat.unbatched = True
+        self.unbatched.add(provider)
 
     def drop_all(self, seats: Sequence[Seat]) -> list[Seat]:
         """Those of the seats whose code was let go: all that it waits for is stored.
@@ -296,6 +311,7 @@ class Lot:
             self._end()
 
     def _end(self) -> None:
+        self.unbatched.tell()
         try:
             self._scheduler.release(self.job.id)
         except FarthingError as error:
