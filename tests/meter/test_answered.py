@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
+from uuid import uuid4
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from farthing import Ledger
@@ -249,3 +250,32 @@ def test_the_dead_leave_answers_that_whoever_comes_next_prices(tmp_path) -> None
     assert Decimal('0.0045') == report.total.cost_usd
     assert 1 == report.lost
     assert verdict.ok
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=3),
+    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=3), one, max_size=3),
+    max_leaves=4,
+)
+SOUND = ['r', 1, None, None, 'anthropic', 'claude-haiku-4-5', API, 'chat', 'user']
+SOUND += ['acme', None, None, 'reported', 1, None]
+SOUND += [{'input_tokens': 1, 'output_tokens': 1, 'total_tokens': 2}, {}]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(at=len(SOUND) - 1, damage=None)
+@example(at=4, damage=5)
+@given(at=st.integers(0, len(SOUND) - 1), damage=ANYTHING)
+def test_a_damaged_answer_is_stored_or_lost_and_stops_no_other(tmp_path, at, damage) -> None:
+    folder = tmp_path / f'{uuid4()}.db.spool'
+    folder.mkdir()
+    lines = [[*SOUND[:at], damage, *SOUND[at + 1 :]], ['s', *SOUND[1:]]]
+    (folder / '1-dead.spool').write_bytes(
+        b''.join(orjson.dumps([KIND, *line], option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+    )
+
+    with Ledger.open(folder.with_suffix('')) as ledger:
+        report = ledger.report()
+
+    assert 2 == report.total.calls + report.lost
+    assert report.total.calls >= 1

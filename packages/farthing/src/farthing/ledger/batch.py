@@ -313,7 +313,12 @@ class Batch:
 def _loaded(line: bytes) -> list[Any]:
     """A line's record; an answer is priced, and comes as the entry that it makes."""
     record: list[Any] = orjson.loads(line)
-    return entry_record(record, PriceBook.load()) if record[0] == KIND else record
+    if record[0] != KIND:
+        return record
+    try:
+        return entry_record(record, PriceBook.load())
+    except AttributeError as error:  # no object, where one must be
+        raise ValueError(f'an answer that cannot be read: {error}') from error
 
 
 def _decision(record: list[Any]) -> tuple[Any, ...]:
