@@ -1,6 +1,7 @@
 """Requests of batches that several tests make, and what they ask about them."""
 
 import json
+from collections import Counter
 
 from .prompts import MODEL
 
@@ -17,6 +18,16 @@ def message(position, **params):
     asked = {'model': MODEL, 'max_tokens': 20}
     said = [{'role': 'user', 'content': f'Hello {position}'}]
     return {'custom_id': f'r-{position}', 'params': asked | {'messages': said} | params}
+
+
+def kinds(batches, batch):
+    """How many results of a batch of Anthropic there are of each kind."""
+    return Counter(line.result.type for line in batches.results(batch.id))
+
+
+def counted(batch):
+    """The counts that a batch of Anthropic shows, without zeros."""
+    return {kind: count for kind, count in batch.request_counts if count}
 
 
 def chat(position, url=CHAT, **body):

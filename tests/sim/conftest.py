@@ -1,6 +1,7 @@
 import anthropic
 import pytest
 
+from .batched import message
 from .prompts import MODEL, told
 
 
@@ -34,3 +35,19 @@ def ask(client):
         return told(through.messages.create(**asked))
 
     return asking
+
+
+@pytest.fixture
+def batches(client):
+    """Anthropic's batches, as its SDK has them."""
+    return client.messages.batches
+
+
+@pytest.fixture
+def create(batches):
+    """Makes a batch of so many requests at Anthropic."""
+
+    def creating(count):
+        return batches.create(requests=[message(i) for i in range(count)])
+
+    return creating

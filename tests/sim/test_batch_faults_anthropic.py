@@ -5,31 +5,10 @@ from collections import Counter
 import anthropic
 import pytest
 
-from .batched import billed, message
+from .batched import billed, counted, kinds, message
 
 # The HTTP client's own error: httpx or httpx2.
 BROKEN_OFF = 'peer closed connection'
-
-
-@pytest.fixture
-def batches(client):
-    return client.messages.batches
-
-
-@pytest.fixture
-def create(batches):
-    def creating(count):
-        return batches.create(requests=[message(i) for i in range(count)])
-
-    return creating
-
-
-def kinds(batches, batch):
-    return Counter(line.result.type for line in batches.results(batch.id))
-
-
-def counted(batch):
-    return {kind: count for kind, count in batch.request_counts if count}
 
 
 def test_a_batch_whose_answer_is_lost_is_there_all_the_same(sim, batches, create):

@@ -9,32 +9,11 @@ import pytest
 
 from farthing_sim import BatchRules
 
-from .batched import billed, message
+from .batched import billed, counted, kinds, message
 from .prompts import MODEL
 
 DAY_S = 86_400
 KEY = {'x-api-key': 'any'}
-
-
-@pytest.fixture
-def batches(client):
-    return client.messages.batches
-
-
-@pytest.fixture
-def create(batches):
-    def creating(count):
-        return batches.create(requests=[message(i) for i in range(count)])
-
-    return creating
-
-
-def kinds(batches, batch):
-    return Counter(line.result.type for line in batches.results(batch.id))
-
-
-def counted(batch):
-    return {kind: count for kind, count in batch.request_counts if count}
 
 
 # --- states -----------------------------------------------------------------------------------
