@@ -5,12 +5,13 @@ https://platform.claude.com/docs/en/build-with-claude/batch-processing
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from farthing.batching.retrying import Ending
 from farthing.errors import BatchError
-from farthing.wire.batches import Dialect, Line, Listing, Remote, Words
+from farthing.wire.batches import Dialect, Line, Remote, Words, page
 from farthing.wire.fields import inner, text
 
 _PATHS = frozenset({'/messages', '/messages?beta=true'})
@@ -76,12 +77,6 @@ def remote(words: Words) -> Remote:
     )
 
 
-def listing(words: Words) -> Listing:
-    """A page of batches."""
-    more = text(words, 'last_id') if words.get('has_more') else None
-    return Listing(batches=tuple(map(remote, words.get('data') or ())), after=more)
-
-
 def query(after: str | None) -> dict[str, str]:
     """The query of a page."""
     return {'limit': '1000', **({} if after is None else {'after_id': after})}
@@ -133,7 +128,7 @@ MESSAGE_BATCHES = Dialect(
     place=place,
     creation=creation,
     remote=remote,
-    listing=listing,
+    listing=partial(page, remote),
     query=query,
     result=result,
     failure=failure,

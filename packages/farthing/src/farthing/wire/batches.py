@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from farthing.batching.retrying import Ending
+from farthing.wire.fields import text
 
 Words = Mapping[str, Any]
 
@@ -73,6 +74,12 @@ class Listing:
 
     batches: tuple[Remote, ...]
     after: str | None
+
+
+def page(remote: Callable[[Words], Remote], words: Words) -> Listing:
+    """A page of batches, each of which `remote` reads; both providers page alike."""
+    more = text(words, 'last_id') if words.get('has_more') else None
+    return Listing(batches=tuple(map(remote, words.get('data') or ())), after=more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

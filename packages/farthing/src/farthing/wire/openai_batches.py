@@ -3,10 +3,11 @@
 https://platform.openai.com/docs/guides/batch
 """
 
+from functools import partial
 from typing import Any
 
 from farthing.errors import BatchError
-from farthing.wire.batches import Dialect, Line, Listing, Remote, Words
+from farthing.wire.batches import Dialect, Line, Remote, Words, page
 from farthing.wire.fields import inner, objects, text
 
 _PATHS = frozenset({'/chat/completions', '/responses', '/embeddings'})
@@ -83,12 +84,6 @@ def remote(words: Words) -> Remote:
     )
 
 
-def listing(words: Words) -> Listing:
-    """A page of batches."""
-    more = text(words, 'last_id') if words.get('has_more') else None
-    return Listing(batches=tuple(map(remote, words.get('data') or ())), after=more)
-
-
 def query(after: str | None) -> dict[str, str]:
     """The query of a page."""
     return {'limit': '100', **({} if after is None else {'after': after})}
@@ -144,7 +139,7 @@ BATCHES = Dialect(
     place=place,
     creation=creation,
     remote=remote,
-    listing=listing,
+    listing=partial(page, remote),
     query=query,
     result=result,
     failure=failure,
