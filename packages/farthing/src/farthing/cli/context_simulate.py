@@ -11,7 +11,6 @@ import click
 from farthing.caching.minimum import cacheable
 from farthing.cli import options, show
 from farthing.cli.context_traces import document, rows
-from farthing.cli.options import Moment
 from farthing.cli.show import Column
 from farthing.context.clearing import ClearToolResults
 from farthing.context.counting import Counter
@@ -48,18 +47,12 @@ _KEY = b'simulate'
 
 @click.command('simulate')
 @click.option('--traces', required=True, metavar='FILE', help='Sessions, one a line; .gz too.')
-@click.option('--tools', metavar='FILE', help='JSON of the tools that every call sends.')
+@options.tools_option
 @click.option('--model', required=True, help='Whose prices; as the provider names it.')
 @click.option('--provider', help='Who bills; else the first seller of the model.')
 @click.option('--summary-model', help='Makes the summaries; else the model itself.')
-@click.option('--at', type=Moment(), default='now', show_default=True, help='Prices of which day.')
-@click.option(
-    '--join',
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help='So many lines in a row are one session.',
-)
+@options.at_option
+@options.join_option
 @click.option(
     '--keep-turns',
     type=click.IntRange(min=1),

@@ -155,3 +155,17 @@ where_option: Decorator = click.option(
     metavar='KEY=VALUE',
     help='Only calls with this value; repeat it for more. `tenant=` finds those without one.',
 )
+
+tools_option = click.option(
+    '--tools', metavar='FILE', help='JSON of the tools that every call sends.'
+)
+join_option = click.option(
+    '--join',
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help='So many lines in a row are one session.',
+)
+at_option = click.option(
+    '--at', type=Moment(), default='now', show_default=True, help='Prices of which day.'
+)

@@ -13,7 +13,6 @@ from farthing.caching.minimum import minimum
 from farthing.caching.rates import Rates, rates
 from farthing.cli import options, show
 from farthing.cli.context_traces import document, rows
-from farthing.cli.options import Moment
 from farthing.cli.policies import policy_of
 from farthing.cli.show import Column
 from farthing.context.counting import Counter
@@ -55,14 +54,8 @@ _COLUMNS = (
     help='Instead of a policy: so many turns, drawn by lot, want the weak model.',
 )
 @click.option('--seed', type=int, default=0, show_default=True, help='Of the lot.')
-@click.option('--tools', metavar='FILE', help='JSON of the tools that every call sends.')
-@click.option(
-    '--join',
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help='So many lines in a row are one session.',
-)
+@options.tools_option
+@options.join_option
 @click.option(
     '--pause-s',
     type=click.FloatRange(min=0),
@@ -70,7 +63,7 @@ _COLUMNS = (
     show_default=True,
     help='Seconds that a user thinks; calls of one turn are 5 s apart.',
 )
-@click.option('--at', type=Moment(), default='now', show_default=True, help='Prices of which day.')
+@options.at_option
 @options.prices_option
 @options.format_option
 def command(
