@@ -11,9 +11,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable
 
-from farthing.meter import Spend
 from farthing.meter.shared import Source
-from farthing.money import pico
+from farthing.run.handing import paid
 from farthing.run.talk import Answered, Wanted
 from langchain_farthing.facts import provider_of
 from langchain_farthing.recording import recording
@@ -67,7 +66,7 @@ class Asking:
                 answer = self._own([*self._messages, HumanMessage(wanted.instruction)])
             else:
                 answer = self._cheap.invoke([HumanMessage(wanted.letter)])
-        return Answered(str(answer.text), _cost(spend))
+        return Answered(str(answer.text), paid(spend))
 
     async def aask(self, wanted: Wanted) -> Answered:
         """Ask in a task."""
@@ -76,11 +75,4 @@ class Asking:
                 answer = await self._aown([*self._messages, HumanMessage(wanted.instruction)])
             else:
                 answer = await self._cheap.ainvoke([HumanMessage(wanted.letter)])
-        return Answered(str(answer.text), _cost(spend))
-
-
-def _cost(spend: Spend) -> int | None:
-    """What was booked; unknown where something has no price or could not be booked."""
-    if not spend.calls or spend.unpriced or spend.lost:
-        return None
-    return pico(spend.cost_usd)
+        return Answered(str(answer.text), paid(spend))

@@ -1,6 +1,5 @@
 """Context control in chains, and for code that still has a `BaseChatMessageHistory`."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from farthing.run.context_policies import (
     shown_elsewhere,
     summary_model,
 )
+from farthing.run.handing import handed
 from farthing.run.talk import Prepared, Talk
 from langchain_farthing.annotator import messages_of
 from langchain_farthing.asking import Asking, facts_of
@@ -147,24 +147,9 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
 
     def _sent(self, messages: Sequence[BaseMessage], prepared: Prepared) -> list[BaseMessage]:
         found = sent(messages, prepared)
-        text = last_request(found)
-        if tap.installed and text:
-            self.driver.offer(prepared, text, lambda: self._make(prepared))
-        if prepared.overdue or not (tap.installed and text):
-            self._make(prepared)  # nobody says when the answer has come
+        asking = None if self._cheap is None else Asking(self._ledger, self._cheap)
+        handed(self.driver, prepared, last_request(found), asking, tapped=tap.installed)
         return found
-
-    def _make(self, prepared: Prepared) -> None:
-        """Have a summary made, in a task where there is a loop."""
-        if prepared.wanted is None or self._cheap is None:
-            return
-        asking = Asking(self._ledger, self._cheap)
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self.driver.after(prepared, asking.ask)
-        else:
-            self.driver.aafter(prepared, asking.aask)
 
 
 class FarthingChatMessageHistory(BaseChatMessageHistory):

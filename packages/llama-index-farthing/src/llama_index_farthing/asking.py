@@ -5,10 +5,10 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 
-from farthing.meter import Spend
 from farthing.meter.shared import Source
-from farthing.money import pico
-from farthing.run.talk import Answered
+from farthing.run.handing import paid
+from farthing.run.running import Due
+from farthing.run.talk import Answered, Wanted
 from llama_index_farthing.facts import provider_of
 from llama_index_farthing.switch import recording
 
@@ -25,21 +25,14 @@ class Asking:
         self._ledger = ledger
         self._llm = llm
 
-    def ask(self, letter: str) -> Answered:
+    def ask(self, wanted: Wanted | Due) -> Answered:
         """Ask in a thread."""
         with recording(self._ledger) as spend:
-            answer = self._llm.chat([ChatMessage(letter)])
-        return Answered(answer.message.content or '', _cost(spend))
+            answer = self._llm.chat([ChatMessage(wanted.letter)])
+        return Answered(answer.message.content or '', paid(spend))
 
-    async def aask(self, letter: str) -> Answered:
+    async def aask(self, wanted: Wanted | Due) -> Answered:
         """Ask in a task."""
         with recording(self._ledger) as spend:
-            answer = await self._llm.achat([ChatMessage(letter)])
-        return Answered(answer.message.content or '', _cost(spend))
-
-
-def _cost(spend: Spend) -> int | None:
-    """What was booked; unknown where something has no price or could not be booked."""
-    if not spend.calls or spend.unpriced or spend.lost:
-        return None
-    return pico(spend.cost_usd)
+            answer = await self._llm.achat([ChatMessage(wanted.letter)])
+        return Answered(answer.message.content or '', paid(spend))

@@ -1,6 +1,5 @@
 """A memory of LlamaIndex that keeps all messages and shows what the model shall see."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -23,7 +22,8 @@ from farthing.run.context_policies import (
     shown_elsewhere,
     summary_model,
 )
-from farthing.run.talk import Answered, Prepared, Talk, Wanted
+from farthing.run.handing import handed
+from farthing.run.talk import Prepared, Talk
 from llama_index_farthing.asking import Asking, facts_of
 from llama_index_farthing.conversation import part_of, sent
 from llama_index_farthing.facts import last_text
@@ -168,25 +168,6 @@ class MemorySummarizer(BaseMemory):
 
     def _sent(self, messages: Sequence[ChatMessage], prepared: Prepared) -> list[ChatMessage]:
         found = sent(messages, prepared)
-        text = last_text(found)
-        if tap.installed and text:
-            self._driver.offer(prepared, text, lambda: self._make(prepared))
-        if prepared.overdue or not (tap.installed and text):
-            self._make(prepared)  # nobody says when the answer has come
+        asking = None if self._writer is None else Asking(self._ledger, self._writer)
+        handed(self._driver, prepared, last_text(found), asking, tapped=tap.installed)
         return found
-
-    def _make(self, prepared: Prepared) -> None:
-        """Have a summary made, in a task where there is a loop."""
-        if prepared.wanted is None or self._writer is None:
-            return
-        asking = Asking(self._ledger, self._writer)
-
-        async def aask(wanted: Wanted) -> Answered:
-            return await asking.aask(wanted.letter)
-
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self._driver.after(prepared, lambda wanted: asking.ask(wanted.letter))
-        else:
-            self._driver.aafter(prepared, aask)

@@ -125,7 +125,7 @@ class SummaryMemoryBlock(BaseMemoryBlock[str]):
         ):
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    answered = await self._asking.aask(due.letter)
+                    answered = await self._asking.aask(due)
                 await asyncio.to_thread(self._running.take, due, answered.text)
             except asyncio.CancelledError:
                 self._running.fail(due, TimeoutError('the loop was closed'))
