@@ -28,7 +28,8 @@ from farthing.money import pico
 from farthing.run.batches import Settings
 from farthing.run.driving import Call, Drive, Outcome
 from farthing.run.gauge import Gauge
-from farthing.run.parking import Lot, Seat
+from farthing.run.parking import Lot
+from farthing.run.replies import Seat
 from farthing.run.seats import seated
 
 

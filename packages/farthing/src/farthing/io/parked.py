@@ -16,7 +16,7 @@ from farthing.errors import BatchError
 from farthing.meter import Run, claim, close, decide
 from farthing.meter.choices import Answer, chosen
 from farthing.run.drafting import Asked
-from farthing.run.parking import Reply, Seat, refusal
+from farthing.run.replies import Reply, Seat, refusal
 from farthing.wire import Endpoint, Reader, Reading, endpoint, for_api
 from farthing.wire.dialects import DIALECTS
 from farthing.wire.fields import loads, text

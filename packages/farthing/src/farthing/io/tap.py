@@ -22,7 +22,7 @@ from farthing.run.seats import parking
 
 if TYPE_CHECKING:
     from farthing.io.parked import Parked
-    from farthing.run.parking import Seat
+    from farthing.run.replies import Seat
 
 CLIENTS = ('httpx', 'httpx2')
 # Their SDKs send by these clients alone: where no request was seen, none was sent.

@@ -20,7 +20,8 @@ from typing import Any
 
 from farthing.ledger import Ledger
 from farthing.money import usd
-from farthing.run.parking import Lot, Seat
+from farthing.run.parking import Lot
+from farthing.run.replies import Seat
 from farthing.run.seats import parking
 
 _UNWINDING_S = 1.0

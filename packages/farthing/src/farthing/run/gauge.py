@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from farthing.batching.estimating import Estimate, estimate_one
 from farthing.errors import FarthingError
-from farthing.run.parking import Dropped, Lot, Seat, refusal
+from farthing.run.parking import Lot
+from farthing.run.replies import Dropped, Seat, refusal
 
 _LONG_S = 3_600.0
 

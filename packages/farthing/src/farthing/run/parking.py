@@ -15,8 +15,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import orjson
-
 from farthing.batching.jobs import Draft, Item, Job
 from farthing.batching.keys import item_key
 from farthing.entry import Decision, Entry
@@ -27,72 +25,12 @@ from farthing.meter import Meter
 from farthing.run.batches import Scheduler, Tick
 from farthing.run.drafting import Asked, Drafting
 from farthing.run.journal import Answer, Journal
+from farthing.run.replies import Dropped, Reply, Seat, refusal
 from farthing.run.settling import LEVER
 from farthing.run.unbatched import Unbatched
-from farthing.wire.dialects import DIALECTS
 
 _log = logging.getLogger('farthing')
 _MANY = 1_000
-_REFUSED = 400
-
-
-class Dropped(BaseException):
-    """The code that waits is let go: its request is stored, and it runs again when it is answered.
-
-    No `Exception`, so that neither an SDK nor a framework takes it for a failure of the call.
-    """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What a parked request is answered with.
-
-    Attributes:
-        status: HTTP status.
-        body: The provider's JSON.
-        entry_id: The entry that paid for it; `None` where nothing was paid.
-        entries: The same with what is billed beside it, where they were posted just now.
-    """
-
-    status: int
-    body: bytes
-    entry_id: str | None = None
-    entries: Sequence[Entry] = ()
-
-    @property
-    def fresh(self) -> bool:
-        """Whether it was paid just now, and not taken from the journal."""
-        return bool(self.entries)
-
-
-class Seat:
-    """One input of a job, while its code runs.
-
-    Attributes:
-        input: Its number.
-        lot: Where its requests wait.
-        waiting: How many of its requests wait now.
-        dropped: Whether its code was let go.
-        unbatched: Whether it sent a request that no batch takes.
-    """
-
-    __slots__ = ('_equal', 'dropped', 'input', 'lot', 'rounds', 'unbatched', 'waiting')
-
-    def __init__(self, lot: 'Lot', number: int) -> None:
-        self.lot = lot
-        self.input = number
-        self.waiting = 0
-        self.dropped = False
-        self.unbatched = False
-        self.rounds = 0
-        self._equal: dict[str, int] = {}
-
-    def numbered(self, digest: str) -> tuple[int, int]:
-        """How many equal requests came before this one, and its round from 1."""
-        nth = self._equal.get(digest, 0)
-        self._equal[digest] = nth + 1
-        self.rounds += 1
-        return nth, self.rounds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -476,9 +414,3 @@ class Lot:
         for one in left:
             self._resolve(one, refusal(one.asked.provider, error))
         self.notify()
-
-
-def refusal(provider: str, error: BaseException) -> Reply:
-    """An error of ours, in the provider's shape: so the SDK tells it as it is."""
-    body = DIALECTS[provider].failure('farthing_batch', str(error))
-    return Reply(status=_REFUSED, body=orjson.dumps(body))

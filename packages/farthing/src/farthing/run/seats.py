@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from farthing.run.parking import Seat
+    from farthing.run.replies import Seat
 
 parking: 'ContextVar[Seat | None]' = ContextVar('farthing_seat', default=None)
 """The seat of the code that runs here; `None` where requests are sent at once."""
