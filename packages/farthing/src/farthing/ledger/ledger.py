@@ -1,11 +1,8 @@
 """The ledger: post on one side, report on the other."""
 
-import math
 import os
-import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from farthing import prices
 from farthing.caching.causes import Explained
 from farthing.caching.state import Learned
-from farthing.ending import closes_at_exit
 from farthing.entry import Correction, Decision, Entry, Outcome
-from farthing.errors import EntryError, InputError, LedgerBusy, LedgerError
-from farthing.ledger import draining, keys, locks, record, secret, spool
+from farthing.errors import EntryError, InputError, LedgerError
+from farthing.ledger import draining, keys, record, secret, spool
 from farthing.ledger.address import ledger_path
 from farthing.ledger.answered import Answered, answered_line
 from farthing.ledger.batches import Change, View
-from farthing.ledger.engine import Engine, Writer
+from farthing.ledger.engine import Engine
 from farthing.ledger.learned import learned_line
-from farthing.ledger.spool import Spool, warn
+from farthing.ledger.mover import INTERVAL_S, WAIT_S, Mover
+from farthing.ledger.spool import warn
 from farthing.ledger.sqlite import SQLite
 from farthing.ledger.values import Booked, Query, Report, Verdict
 from farthing.routing.pair import Pair
@@ -32,13 +29,6 @@ if TYPE_CHECKING:
     from farthing.prices import PriceBook
 
 Durability = Literal['process', 'fsync']
-
-_INTERVAL_S = 2.0
-_BACKGROUND_S = 1.0
-_PAUSE_S = 0.01  # between two drains, for others to get their turn
-_WAIT_S = 30.0
-_EXIT_WAIT_S = 2.0
-_ROTATE_BYTES = 1 << 20
 
 
 class Ledger:
@@ -55,18 +45,19 @@ class Ledger:
         folder: Path,
         *,
         durability: Durability = 'process',
-        interval_s: float = _INTERVAL_S,
-        wait_s: float = _WAIT_S,
+        interval_s: float = INTERVAL_S,
+        wait_s: float = WAIT_S,
     ) -> None:
         self.folder = folder
         self._engine = engine
-        self._spool = Spool(folder, fsync=durability == 'fsync')
-        self._interval_s = interval_s
+        self._mover = Mover(
+            engine, folder, fsync=durability == 'fsync', interval_s=interval_s, wait_s=wait_s
+        )
+        self._append = self._mover.append
+        self._spool = self._mover.spool
         self._wait_s = wait_s
         self._refused = False
-        self.url = ''
         self._key: bytes | None = None
-        self._begin()
 
     @classmethod
     def open(
@@ -75,8 +66,8 @@ class Ledger:
         *,
         create: bool = True,
         durability: Durability = 'process',
-        interval_s: float = _INTERVAL_S,
-        wait_s: float = _WAIT_S,
+        interval_s: float = INTERVAL_S,
+        wait_s: float = WAIT_S,
     ) -> Self:
         """The ledger at an address. Nothing is written before the first post, flush or report.
 
@@ -109,8 +100,13 @@ class Ledger:
             interval_s=interval_s,
             wait_s=wait_s,
         )
-        ledger.url = f'sqlite:///{path}'
+        ledger._mover.url = f'sqlite:///{path}'
         return ledger
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self._mover.url
 
     def post(self, entry: Entry) -> None:
         """Take one entry; an id that is known adds nothing. Never raises, never waits.
@@ -171,7 +167,7 @@ class Ledger:
     def lose(self, reason: str) -> None:
         """Count one call that could not be made into an entry; reports then say `at least`."""
         self._spool.lose(reason)
-        self._wake_writer()
+        self._mover.wake()
 
     def key(self) -> bytes:
         """The random key of this ledger's fingerprints.
@@ -204,7 +200,7 @@ class Ledger:
             LedgerVersion: The ledger is newer than this farthing.
             LedgerError: It cannot be read or written for another reason.
         """
-        self._drain(wait_s=self._wait_s if wait_s is None else wait_s, limit_s=math.inf)
+        self._mover.drain(wait_s=self._wait_s if wait_s is None else wait_s)
 
     def report(
         self,
@@ -273,7 +269,7 @@ class Ledger:
         Raises:
             LedgerError: As `flush`; nothing was changed.
         """
-        with self._writing(self._wait_s) as writer, writer.batches() as change:
+        with self._mover.writing() as writer, writer.batches() as change:
             yield change
 
     def explain(self, *, book: 'PriceBook | None' = None) -> int:
@@ -339,23 +335,7 @@ class Ledger:
         Never raises: what could not be moved stays in the spool for whoever opens the ledger
         next, and what could not even be spooled is printed. A later post opens it again.
         """
-        self._stop.set()
-        self._wake.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_EXIT_WAIT_S)
-        posted = self._thread is not None or self._spool.unsaved
-        self._spool.retry(now=True)
-        self._spool.rotate()
-        try:
-            if posted:
-                self._drain(wait_s=_EXIT_WAIT_S, limit_s=_EXIT_WAIT_S)
-        except LedgerError as error:
-            _tell(f'{error}; posted entries wait in {self.folder}')
-        if self._spool.unsaved:
-            why = ', '.join(self._spool.lost) or 'it could not be written'
-            _tell(f'{self._spool.unsaved} calls could not be recorded in {self.folder}: {why}')
-        _posting.discard(self)
-        self._begin()
+        self._mover.close()
 
     def __enter__(self) -> Self:
         """Close it at the end of the block."""
@@ -370,85 +350,6 @@ class Ledger:
         """Close it."""
         self.close()
 
-    def _begin(self) -> None:
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
-        self._draining = threading.Lock()
-        self._stop = threading.Event()
-        self._wake = threading.Event()
-        self._drain_warned = False
-        self._rests = False
-
-    def _append(self, line: bytes) -> None:
-        self._spool.append(line)
-        if not self._wake.is_set():
-            self._wake_writer()
-
-    def _wake_writer(self) -> None:
-        self._wake.set()
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    _posting.add(self)
-                    thread = threading.Thread(
-                        target=self._write,
-                        args=(self._stop, self._wake),
-                        daemon=True,
-                        name='farthing-writer',
-                    )
-                    self._thread = thread
-                    with suppress(RuntimeError):  # the interpreter ends: drained at exit
-                        thread.start()
-
-    def _write(self, stop: threading.Event, wake: threading.Event) -> None:
-        """Drain some seconds after a post, until stopped."""
-        done = True
-        while True:
-            wake.wait()
-            if stop.wait(self._interval_s if done else _PAUSE_S):
-                return
-            wake.clear()
-            done = True
-            try:
-                done = self._drain(wait_s=_BACKGROUND_S, limit_s=_BACKGROUND_S)
-            except LedgerBusy:
-                wake.set()
-            except Exception as error:  # noqa: BLE001 - told, and tried again: posts go on
-                wake.set()
-                if not self._drain_warned:
-                    self._drain_warned = True
-                    warn(f'{error}; entries stay in {self.folder} until then')
-            if self._spool.unsaved or not done:
-                wake.set()
-
-    def _drain(self, *, wait_s: float, limit_s: float) -> bool:
-        self._spool.rescue()
-        self._spool.retry(now=True)
-        with self._alone(wait_s):
-            done = draining.drain(self._engine, self.folder, wait_s=wait_s, limit_s=limit_s)
-        if self._spool.size() > _ROTATE_BYTES:
-            self._spool.rotate()
-        return done
-
-    @contextmanager
-    def _alone(self, wait_s: float) -> Iterator[None]:
-        """Of this process's threads, one at a time writes to the database."""
-        drains = self._draining
-        if not drains.acquire(timeout=wait_s):
-            raise LedgerBusy(f'another thread still drains into {self.url} after {wait_s:g} s')
-        try:
-            yield
-        finally:
-            drains.release()
-
-    @contextmanager
-    def _writing(self, wait_s: float) -> Iterator[Writer]:
-        with (
-            self._alone(wait_s),
-            draining.writing(self._engine, self.folder, wait_s=wait_s) as writer,
-        ):
-            yield writer
-
     def _prepare(self, query: Query) -> None:
         """Bring in what a query must see: what was posted, and verdicts where it asks for them."""
         if keys.CACHE_CAUSE in (*query.by, *query.where):
@@ -460,57 +361,3 @@ class Ledger:
         self._spool.retry(now=True)
         if not self._engine.ready() or draining.pending(self.folder, self._engine.offsets()):
             self.flush()
-
-    def before_fork(self) -> None:
-        """Come to rest; called by the interpreter, as the next two are."""
-        # SQLite must not be open across a fork, nor half a line be written.
-        self._rests = self._draining.acquire(timeout=_WAIT_S)
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        if self._rests:
-            self._draining.release()
-
-    def after_fork_in_child(self) -> None:
-        """Begin anew, with a spool file of its own."""
-        self._spool.forked()
-        self._begin()
-
-
-_posting: set[Ledger] = set()
-"""Ledgers with a writer thread; they live until they are closed or the process ends."""
-
-
-def _tell(text: str) -> None:
-    print(f'farthing: {text}', file=sys.stderr)  # noqa: T201 - the last chance to tell
-
-
-def _close_all() -> None:
-    for ledger in list(_posting):
-        ledger.close()
-
-
-def _before_fork() -> None:
-    for ledger in list(_posting):
-        ledger.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for ledger in list(_posting):
-        ledger.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    locks.let_go()
-    for ledger in list(_posting):
-        ledger.after_fork_in_child()
-    _posting.clear()
-
-
-closes_at_exit(_close_all)
-if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
