@@ -1,7 +1,7 @@
 """Spools of many entries, as dead processes leave them: what a drain finds."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,12 +23,19 @@ _TEMPLATES = 20_000
 
 
 def spooled(folder: Path, count: int) -> Path:
-    """A folder with one spool of `count` entries of 200 tenants (Pareto), 10 tasks, 4 models.
+    """A folder with one spool of `count` entries of 200 tenants (Pareto), 10 tasks, 4 models."""
+    return _spool(folder, count, entry_line)
 
-    Twenty thousand are made and priced; further ones repeat them under ids of their own.
-    """
+
+def told(folder: Path, count: int) -> Path:
+    """The same entries as LangChain tells of them, still to be read and priced."""
+    return _spool(folder, count, _told)
+
+
+def _spool(folder: Path, count: int, line_of: Callable[[Entry], bytes]) -> Path:
+    """Twenty thousand are made; further ones repeat them under ids of their own."""
     folder.mkdir(parents=True)
-    lines = [entry_line(entry) for entry in _entries(min(count, _TEMPLATES))]
+    lines = [line_of(entry) for entry in _entries(min(count, _TEMPLATES))]
     with Path(folder, '1-bench.spool').open('wb') as file:
         for start in range(0, count, _TEMPLATES):
             again = f'"call-{start // _TEMPLATES}-'.encode()
@@ -37,22 +44,10 @@ def spooled(folder: Path, count: int) -> Path:
     return folder
 
 
-def told(folder: Path, count: int) -> Path:
-    """The same entries as LangChain tells of them, still to be read and priced."""
-    folder.mkdir(parents=True)
-    lines = [_told(entry) for entry in _entries(min(count, _TEMPLATES))]
-    with Path(folder, '1-bench.spool').open('wb') as file:
-        for start in range(0, count, _TEMPLATES):
-            again = f'"{start // _TEMPLATES:02}'.encode()
-            wanted = lines[: count - start]
-            file.writelines(line.replace(b'"00', again, 1) for line in wanted)
-    return folder
-
-
 def _told(entry: Entry) -> bytes:
     usage, served = entry.usage, entry.model_served
     assert usage is not None
-    run = Finished(f'00{entry.run_id}', entry.attribution, entry.time, entry.provider, served)
+    run = Finished(entry.id, entry.attribution, entry.time, entry.provider, served)
     words = {
         'input_tokens': usage.input_tokens,
         'output_tokens': usage.output_tokens,
