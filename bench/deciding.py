@@ -1,7 +1,8 @@
 """What one decision takes, on one core, from query to decision record."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import cycle
 from time import thread_time_ns
 
 from bench.timing import US, Check, Contestant, Table, race
@@ -33,7 +34,7 @@ _EXAMPLES = {
 
 
 def measure(*, quick: bool) -> list[Table]:
-    """Each policy in a router of two routes; in a warm session leaving the cache is weighed too."""
+    """Each policy in a router of two routes; in warm sessions leaving the cache is weighed too."""
     rules = Rules.of(
         [
             {'route': 'heavy', 'keywords': ['prove', 'derive', 'refactor'], 'longer_than': 2_000},
@@ -48,16 +49,12 @@ def measure(*, quick: bool) -> list[Table]:
         strong='heavy',
     )
     plain = Query(text=_TEXT, task='task 7', input_tokens=3_000, output_tokens=500)
-    session = Session(
-        id='s', route='heavy', prefix_tokens=20_000, warm_tokens={'heavy': 20_000},
-        new_tokens=2_000, output_tokens=500, turns_left=5,
-    )  # fmt: skip
-    warm = Query(text=_TEXT, task='task 7', input_tokens=22_000, session=session)
+    warm = [_warm(turn) for turn in range(1_000)]
     contestants = [
-        _contestant('rules', rules, plain),
-        _contestant('task table', table, plain),
-        _contestant('rules, in a warm session', rules, warm),
-        _contestant('task table, in a warm session', table, replace(warm, task='task 1')),
+        _contestant('rules', rules, [plain]),
+        _contestant('task table', table, [plain]),
+        _contestant('rules, in warm sessions', rules, warm),
+        _contestant('task table, in warm sessions', table, warm),
     ]
     bounds = dict.fromkeys((one.name for one in contestants), 60.0)
     try:
@@ -65,7 +62,7 @@ def measure(*, quick: bool) -> list[Table]:
     except InputError:
         pass  # without WordLlama its row is missing
     else:
-        contestants.append(_contestant('embedding (WordLlama)', embedding, plain))
+        contestants.append(_contestant('embedding (WordLlama)', embedding, [plain]))
         bounds['embedding (WordLlama)'] = 400.0
     rounds = 50 if quick else 300
     took = race(contestants, rounds=rounds, calls=50, clock=thread_time_ns)
@@ -82,7 +79,19 @@ def measure(*, quick: bool) -> list[Table]:
     ]
 
 
-def _contestant(name: str, policy, query: Query) -> Contestant:
+def _warm(turn: int) -> Query:
+    """A turn of a growing conversation, whose task is known; they are 50 turns long."""
+    number = turn % 50 + 1
+    prefix = 3_000 + 400 * number
+    session = Session(
+        id='s', route='heavy', prefix_tokens=prefix, warm_tokens={'heavy': prefix}, new_tokens=300,
+        output_tokens=100 + turn // 50, calls=1.7, again=0.5 + number / 500, again_least=0.4,
+        turns_left=(50 - number) / 2, turns=number, turn_s=50.0, idle_s={'heavy': 45.0},
+    )  # fmt: skip
+    return Query(text=_TEXT, task='task 1', input_tokens=prefix + 300, session=session)
+
+
+def _contestant(name: str, policy, queries: Sequence[Query]) -> Contestant:
     routes = {
         name: Route(
             name=name, provider='anthropic', model=model, context_tokens=200_000,
@@ -91,7 +100,8 @@ def _contestant(name: str, policy, query: Query) -> Contestant:
         for name, model in {'light': 'claude-haiku-4-5', 'heavy': 'claude-opus-4-7'}.items()
     }  # fmt: skip
     router = Router(routes=routes, policies=(policy,), default='heavy', book=PriceBook.load())
-    return Contestant(name=name, call=lambda: run(router.decide(query, _AT), _nobody))
+    each = cycle(queries)
+    return Contestant(name=name, call=lambda: run(router.decide(next(each), _AT), _nobody))
 
 
 def _nobody(question: object) -> object:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
+from math import ceil
 from pathlib import Path
 from random import Random
 
@@ -33,7 +34,7 @@ PAIRS = (('opus', 'haiku'), ('sonnet', 'haiku'), ('opus', 'sonnet'))
 SHARES = (0.05, 0.1, 0.2, 1 / 3, 0.5, 2 / 3, 0.8, 0.95)
 A_THIRD = 1 / 3
 JOIN = 16
-SEEDS = 5
+SEEDS = 10
 CALL_S, PAUSE_S = 5.0, 45.0
 _AT = datetime(2026, 11, 25, tzinfo=UTC)
 _STRONG, _EACH, _AWARE = 'always strong', 'switch at every turn', 'cache-aware'
@@ -79,7 +80,7 @@ def priced(talks: Sequence[Talk], strong: str, weak: str, *, seeds: int) -> Tabl
             Check(what='cache-aware, a third of the turns or more light', value=saved, bound=0.9)
         )
     return Table(
-        title=f'{strong} and {weak}: {len(talks) - 1} sessions of {JOIN} tasks, {seeds} seeds; '
+        title=f'{strong} and {weak}: {len(talks)} sessions of {JOIN} tasks, {seeds} seeds; '
         f'cost / {_STRONG}',
         columns=('light turns', _EACH, _AWARE, 'worst seed', f'{_AWARE} / {_EACH}'),
         rows=rows,
@@ -92,16 +93,27 @@ def costs(
 ) -> dict[str, int]:
     """What the same tier decisions cost in 1e-12 USD under each way to follow them."""
     found = dict.fromkeys((_STRONG, _EACH, _AWARE), 0)
-    usual = Usual()
-    for number, talk in enumerate(talks):
-        lot = Random(f'{seed} {number} {share}')
-        light = [lot.random() < share for _ in talk.turns]
-        if number:
-            found[_STRONG] += fixed(talk, Bill(talk), [strong] * len(light))
-            found[_EACH] += fixed(talk, Bill(talk), [weak if one else strong for one in light])
-            found[_AWARE] += aware(talk, Bill(talk), _router(strong, weak), light, usual, _AT)
-        usual.learn(talk, light)
+    for talk in talks:
+        light = _lot(talk, share, f'{seed}')
+        usual = Usual()
+        for other in talks:
+            if other is not talk:
+                usual.learn(other, _lot(other, share, f'before {seed}'), took_s=_took_s(other))
+        found[_STRONG] += fixed(talk, Bill(talk), [strong] * len(light))
+        found[_EACH] += fixed(talk, Bill(talk), [weak if one else strong for one in light])
+        found[_AWARE] += aware(talk, Bill(talk), _router(strong, weak), light, usual, _AT)
     return found
+
+
+def _lot(talk: Talk, share: float, seed: str) -> list[bool]:
+    """Whether each turn is light: no fewer of them than the share says."""
+    turns = range(len(talk.turns))
+    lot = Random(f'{seed} {talk.before[-1]} {share}').sample(turns, ceil(share * len(turns)))
+    return [turn in lot for turn in turns]
+
+
+def _took_s(talk: Talk) -> float:
+    return PAUSE_S * len(talk.turns) + CALL_S * sum(map(len, talk.turns))
 
 
 class Bill:

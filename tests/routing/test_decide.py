@@ -221,6 +221,34 @@ def test_at_a_free_switch_point_the_policies_decide(point):
     assert 'light' == decided(router(LIGHT_GREETINGS), query).route
 
 
+@pytest.mark.parametrize(('least', 'route'), [(0.02, 'heavy'), (0.6, 'light')])
+def test_a_first_turn_goes_to_the_weaker_route_where_enough_turns_want_it(least, route):
+    query = Query(
+        text='Thanks',
+        session=session(
+            free='first_turn', warm_tokens={}, again=0.7, again_least=least, turns_left=20,
+            turn_s=60,
+        ),
+    )  # fmt: skip
+
+    assert route == decided(router(LIGHT_GREETINGS), query).route
+
+
+def test_a_first_turn_without_an_opinion_begins_at_the_default():
+    query = Query(
+        text='hello', session=session(free='first_turn', route='standard', warm_tokens={})
+    )
+
+    assert 'standard' == decided(router(LIGHT_GREETINGS), query).route
+
+
+def test_a_first_turn_at_a_route_without_a_price_is_free():
+    unknown = route('light', model='no-such-model')
+    query = Query(text='Thanks', session=session(free='first_turn', warm_tokens={}))
+
+    assert 'light' == decided(router(LIGHT_GREETINGS, light=unknown), query).route
+
+
 def test_where_a_price_is_unknown_the_session_stays():
     unknown = route('light', model='no-such-model')
     query = Query(text='Thanks', session=session(turns_left=100, warm_tokens={}, route='standard'))

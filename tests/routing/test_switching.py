@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from farthing import Call, PriceBook, Usage
 from farthing.errors import RoutingError
 from farthing.routing import Route, Session
-from farthing.routing.switching import break_even, outlook
+from farthing.routing.switching import LEAST, break_even, outlook
 
 from .conftest import NOON, route
 
@@ -100,10 +100,11 @@ def test_first_and_later_are_the_inequality_at_constant_rates(prefix, warm, new,
 
 
 def test_a_detour_owes_the_old_cache_what_it_adds():
-    # Haiku writes 1.25 - .5 more than Opus reads, of prefix and 2,000 new tokens; 500 tokens of
-    # answer cost 20 less: 10,000 / .75 - 2,000 tokens.
-    assert weighed('heavy', 'light', 11_333, again=None).loss < 0
-    assert weighed('heavy', 'light', 11_334, again=None).loss > 0
+    # Haiku writes 1.25 - .5 more than Opus reads, of the prefix; Opus writes 5.75 more than it
+    # reads, of about 2,500 tokens when it is back; and it would have written 5 more of 2,000 now,
+    # and asked 20 more for 500 tokens of answer: 5,625 / .75 = 7,500.
+    assert weighed('heavy', 'light', 6_500, again=None).loss < 0
+    assert weighed('heavy', 'light', 8_500, again=None).loss > 0
 
 
 def test_turns_in_a_row_pay_from_the_break_even_on():
@@ -114,21 +115,26 @@ def test_turns_in_a_row_pay_from_the_break_even_on():
     assert at_50k == weighed('heavy', 'light', 50_000, turns_left=1)
 
 
-def test_the_rarer_a_tier_the_less_its_cache_is_worth():
-    worths = [
-        weighed('heavy', 'light', 50_000, again=again, turns_left=20 * again, turn_s=60).worth
-        for again in (0.1, 0.3, 0.6, 0.9)
+def test_the_rarer_a_tier_the_less_a_switch_to_it_gains():
+    losses = [
+        weighed('heavy', 'light', 50_000, again=again, turns_left=20 * again, turn_s=60).loss
+        for again in (0.1, 0.3, 0.6)
     ]
 
-    assert sorted(worths) == worths
-    assert worths[0] < worths[-1] / 10
+    assert sorted(losses, reverse=True) == losses
+    assert losses[0] > 0 > losses[-1]
 
 
-def test_a_tier_that_is_rarely_wanted_gets_no_second_cache():
-    usual = {'turns_left': 100, 'turn_s': 60}
+def test_a_tier_that_may_be_rare_gets_no_second_cache():
+    usual = {'again': 0.5, 'turns_left': 20, 'turns': 10, 'turn_s': 60}
 
-    assert not weighed('heavy', 'light', 50_000, again=0.14, **usual).pays
-    assert weighed('heavy', 'light', 50_000, again=0.5, **usual).pays
+    unsure = weighed('heavy', 'light', 50_000, **usual, again_least=0.1)
+    sure = weighed('heavy', 'light', 50_000, **usual, again_least=0.4)
+
+    assert (unsure.loss, False) == (sure.loss, unsure.pays)
+    assert sure.loss < 0
+    assert unsure.saves < LEAST < sure.saves
+    assert sure.pays
 
 
 def test_a_strong_cache_that_would_expire_before_the_next_turn_is_kept_alive():
@@ -185,29 +191,40 @@ def test_a_model_without_a_price_has_no_rates():
     turn_s=st.sampled_from([None, 10.0, 200.0, 900.0]),
     idle_s=st.floats(0, 900),
 )
-def test_a_cache_is_never_worth_more_than_all_turns_could_save(
+def test_more_at_the_new_route_never_makes_a_switch_worse(
     prefix, warm, again, turns, turn_s, idle_s
 ):
-    found = weighed(
-        'heavy',
-        'light',
-        prefix,
-        prefix * warm // 100,
-        again=again,
-        turns_left=turns,
-        turn_s=turn_s,
-        idle_s={'heavy': idle_s, 'light': idle_s},
-    )
+    usual = {'again': again, 'turns_left': turns, 'turn_s': turn_s}
+    idle = {'heavy': idle_s, 'light': 0}
+    kept = prefix * warm // 100
 
-    # Both are rounded, and one of them is then multiplied.
-    assert found.worth <= (max(0, found.later) + 1) * (turns or 0) + 1
+    some = weighed('heavy', 'light', prefix, kept, **usual, idle_s=idle)
+    all_of_it = weighed('heavy', 'light', prefix, prefix, **usual, idle_s=idle)
+
+    assert all_of_it.loss <= some.loss + 1_150_000 * 0.2 * prefix
 
 
 def test_what_is_expected_of_the_turns_to_come():
-    assert (0.5, 0.5) == outlook(0, 0)
-    assert (0.25, 2.5) == outlook(10, 2)
-    assert (0.25, 7.5) == outlook(10, 2, usual_turns=40)
-    assert (0.25, 0.25) == outlook(10, 2, usual_turns=5)
+    assert (0.5, None, 0.5) == outlook(0, 0)
+    assert (0.25, 2.5) == _expected(outlook(10, 2))
+    assert (0.25, 29 * 0.25) == _expected(outlook(10, 2, usual_turns=40))
+    assert (0.25, 0.25) == _expected(outlook(10, 2, usual_turns=5))
+
+
+def test_a_share_is_surer_the_more_turns_were_seen():
+    least = [
+        outlook(0, 0, usual_share=0.2, usual_seen=seen).again_least for seen in (1, 10, 100, 10_000)
+    ]
+
+    # Wilson's lower end at two standard errors, of 20 in 100:
+    # (.2 + .02 - sqrt(.16 x .04 + .0004)) / 1.04 = .1322.
+    assert 0.1322 == pytest.approx(least[2], abs=1e-4)
+    assert sorted(least) == least
+    assert 0.19 < least[3] < 0.2
+
+
+def _expected(found):
+    return found.again, found.turns_left
 
 
 def test_a_turn_of_unknown_size_is_not_weighed():
@@ -217,7 +234,15 @@ def test_a_turn_of_unknown_size_is_not_weighed():
 
 
 @pytest.mark.parametrize(
-    'changes', [{'turns_left': -1}, {'calls': 0.5}, {'again': 1.5}, {'idle_s': {'light': -1}}]
+    'changes',
+    [
+        {'turns_left': -1},
+        {'turns': -1},
+        {'calls': 0.5},
+        {'again': 1.5},
+        {'again_least': -0.1},
+        {'idle_s': {'light': -1}},
+    ],
 )
 def test_a_session_that_cannot_be_is_refused(changes):
     with pytest.raises(RoutingError):

@@ -34,7 +34,7 @@ def answered(
 
 
 def session(known: Conversations, request: Request, at_s: float):
-    return known.session(request, [*ROUTES], provider='anthropic', at_s=at_s)
+    return known.session(request, [*ROUTES], default='heavy', provider='anthropic', at_s=at_s)
 
 
 def test_a_conversation_that_nobody_knows_is_a_first_turn() -> None:
@@ -115,11 +115,39 @@ def test_what_is_usual_for_a_task_tells_how_long_and_how_hard_the_next_one_is() 
     known.learn(asked(4_000, None), answered(cache_write_tokens=800), thread='t')
 
     found = session(known, asked(4_300), START_S + 10)
-    # 30 of 41 turns wanted the light route, which weighs 20 turns beside the one of its own; 11
+    # 30 of 41 turns wanted the light route, which weighs 50 turns beside the one of its own; 11
     # conversations had 41 turns.
-    again = 20 * (30 / 41) / 21
+    again = 50 * (30 / 41) / 51
     assert again == pytest.approx(found.again)
-    assert again * (41 / 11 - 1) == pytest.approx(found.turns_left)
+    assert again * (41 / 11 - 2) == pytest.approx(found.turns_left)
+
+
+def test_a_first_turn_of_a_known_task_is_told_what_is_usual() -> None:
+    known = Conversations()
+    for number in range(5):
+        name = str(number)
+        known.learn(asked(4_000, None), answered(cache_write_tokens=800), thread=name)
+        after = answered('light', at_s=START_S + 40, chars=4_400, input_tokens=1_250)
+        known.learn(asked(4_300, name), after, thread=name)
+
+    found = session(known, asked(2_600, None), START_S + 100)
+
+    # Half of ten turns was light; each adds 1,250 - 1,050 tokens, 40 s after the one before.
+    assert ('first_turn', 'heavy', 1_000, {}) == (
+        found.free, found.route, found.prefix_tokens, found.warm_tokens
+    )  # fmt: skip
+    assert (200, 50, 1.0, 40.0) == (
+        found.new_tokens, found.output_tokens, found.calls, found.turn_s
+    )  # fmt: skip
+    assert (0.5, 0.5) == (found.again, found.turns_left)
+
+
+def test_a_task_of_single_questions_says_nothing_of_the_next() -> None:
+    known = Conversations()
+    for number in range(10):
+        known.learn(asked(4_000, None), answered(), thread=str(number))
+
+    assert None is session(known, asked(4_000, None), START_S)
 
 
 def test_a_tool_call_of_another_process_is_known_by_its_route_alone() -> None:

@@ -196,7 +196,7 @@ def _costs(
                 cost = fixed(talk, bill, routes[name])
             before, turns = found[name]
             found[name] = before + cost, turns + bill.weak_turns
-        usual.learn(talk, wanted)
+        usual.learn(talk, wanted, took_s=bill.ended_s)
     return found
 
 

@@ -62,9 +62,9 @@ class LLMClassifier:
         """
         lines = '\n'.join(f'{route}: {purpose}' for route, purpose in self.choices.items())
         prompt = _PROMPT.format(choices=lines, text=_shortened(query.text))
-        session = query.session.id if query.session else None
+        session = query.session.id if query.session else ''
         # `hash` is keyed anew in each process: nothing that could be looked up elsewhere.
-        key = None if session is None else f'{session}/{hash(query.text):x}'
+        key = f'{session}/{hash(query.text):x}' if session else None
         reply = yield Question(prompt=prompt, key=key, model=self.model)
         if not isinstance(reply, str):
             raise RoutingError(f'a classifier was answered with {type(reply).__name__}, not text')

@@ -5,7 +5,8 @@ guards      routes that cannot serve the query are out; a choice that is out mov
             next stronger route that can serve it, never down
 session     a pending tool call stays with its route; a warm cache of a stronger route is left
             for a cheaper one only where that pays, or at a free switch point; for a stronger one
-            always. Where it would expire unused and be needed again, it is returned to in time
+            always. Where it would expire unused and be needed again, it is returned to in time.
+            Where too few turns of a task want less than the default, its first turn stays there
 policies    in order, the first with an opinion; one that fails means the default route
 default     where no policy has an opinion
 """
@@ -166,7 +167,7 @@ class Router:
                     failed=f'{policy.name}: {type(error).__name__}',
                 )
         session, reason = query.session, 'no policy has an opinion'
-        if session is None or session.free in {'sub_agent', 'new_thread'}:
+        if session is None or session.free in {'first_turn', 'sub_agent', 'new_thread'}:
             return Decision(route=self.default, policy='default', reason=reason)
         return Decision(route=session.route, policy='session', reason=reason)
 
@@ -189,7 +190,7 @@ class Router:
         self, found: Decision, session: Session, refused: Mapping[str, str], at: datetime
     ) -> Decision:
         """The decision, unless it leaves the warm cache of a stronger route and does not pay."""
-        if session.free is not None or found.draft is not None:
+        if session.free not in {None, 'first_turn'} or found.draft is not None:
             return found
         names = list(self.routes)
         kept: tuple[int, str, BreakEven] | None = None
@@ -198,7 +199,7 @@ class Router:
                 continue
             weighed = self._weighed(session, name, found.route, at)
             if weighed is None:
-                if name == session.route:
+                if name == session.route and session.free is None:
                     return _staying(found, name, None, 'its price is unknown')
             elif not weighed.pays:
                 if kept is None or weighed.loss > kept[0]:
@@ -207,7 +208,8 @@ class Router:
                 found = replace(found, switch=weighed)
         if kept is None:
             return found
-        return _staying(found, kept[1], kept[2], 'leaving its cache does not pay')
+        why = 'leaving its cache' if session.free is None else 'a second cache beside its own'
+        return _staying(found, kept[1], kept[2], f'{why} does not pay')
 
     def _leaving(self, session: Session, refused: Mapping[str, str], at: datetime) -> _Leaving:
         """What leaving a warm cache for each weaker route comes to; empty where leaving is free."""

@@ -8,7 +8,7 @@ from typing import Literal
 from farthing.errors import RoutingError
 
 Ability = Literal['tools', 'structured_output', 'thinking', 'image', 'audio', 'file']
-SwitchPoint = Literal['expired', 'compacted', 'sub_agent', 'new_thread']
+SwitchPoint = Literal['first_turn', 'expired', 'compacted', 'sub_agent', 'new_thread']
 
 _NOTHING_WARM: Mapping[str, int] = MappingProxyType({})
 _NOTHING_IDLE: Mapping[str, float] = MappingProxyType({})
@@ -19,7 +19,7 @@ class Session:
     """What is known of the conversation before this turn.
 
     Attributes:
-        id: The session's id.
+        id: The session's id; empty where it has none yet.
         route: The route that served the latest turn.
         prefix_tokens: Tokens of the conversation that this turn repeats.
         warm_tokens: By route, how many of them its model still has in its prompt cache; a route
@@ -30,12 +30,15 @@ class Session:
         again: The share of the turns to come that is expected to want no more than this turn does;
             `None` is unknown: where `turns_left` is given they follow in a row, else the next turn
             is expected to want more.
+        again_least: The least that this share is sure to be; `None` is unknown, and then `again` is
+            taken at its word.
         turns_left: Turns that are expected to follow this one, in a row or not, and to want no more
-            than it; `None` is unknown and counts as none. `outlook` estimates it, and `again`.
+            than it; `None` is unknown and counts as none. `outlook` estimates it, and both shares.
+        turns: Turns before this one.
         turn_s: Seconds from one turn to the next; `None` is unknown, and then no cache expires.
         idle_s: By route, seconds since its cache was last used; absent is 0.
-        free: Why switching costs nothing now: the cache expired, the context was compacted, a
-            sub-agent or a new thread begins. `None` where it may cost.
+        free: Why switching costs nothing now: nothing is cached yet, the cache expired, the context
+            was compacted, a sub-agent or a new thread begins. `None` where it may cost.
         pending_tool_call: Whether the latest answer waits for a tool's result.
 
     Raises:
@@ -50,7 +53,9 @@ class Session:
     output_tokens: int | None = None
     calls: float = 1.0
     again: float | None = None
+    again_least: float | None = None
     turns_left: float | None = None
+    turns: int = 0
     turn_s: float | None = None
     idle_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING_IDLE)
     free: SwitchPoint | None = None
@@ -63,13 +68,15 @@ class Session:
             self.output_tokens,
             self.calls - 1,
             self.turns_left,
+            self.turns,
             self.turn_s,
             *self.idle_s.values(),
         )
         if any(count is not None and count < 0 for count in counts):
             raise RoutingError(f'a session has a negative count, or less than a call: {self!r}')
-        if self.again is not None and not 0 <= self.again <= 1:
-            raise RoutingError(f'`again` is {self.again!r}: expected a share of 0 to 1')
+        for share in (self.again, self.again_least):
+            if share is not None and not 0 <= share <= 1:
+                raise RoutingError(f'`again` is {share!r}: expected a share of 0 to 1')
         for route, warm in self.warm_tokens.items():
             if not 0 <= warm <= self.prefix_tokens:
                 raise RoutingError(

@@ -94,13 +94,15 @@ class Usual:
     calls: int = 0
     output: int = 0
     added: int = 0
+    took_s: float = 0.0
 
-    def learn(self, talk: Talk, light: Sequence[bool]) -> None:
-        """Add a session whose turns wanted the weaker route so."""
+    def learn(self, talk: Talk, light: Sequence[bool], *, took_s: float) -> None:
+        """Add a session whose turns wanted the weaker route so, and which took so long."""
         answers = [at for turn in talk.turns for at in turn]
         if answers:
             self.sessions += 1
             self.turns += len(talk.turns)
+            self.took_s += took_s
             self.light += sum(light)
             self.calls += len(answers)
             self.output += sum(map(talk.output, answers))
@@ -146,6 +148,7 @@ class Known:
             sum(light) if wants_weak else self.turns,
             usual_turns=usual.turns / usual.sessions if usual.sessions else None,
             usual_share=share if wants_weak else 1.0,
+            usual_seen=usual.turns,
         )
         idle_s = {name: now_s - at for name, (_, at) in self.seen.items()}
         return Session(
@@ -161,8 +164,11 @@ class Known:
             output_tokens=round(output),
             calls=(usual.calls + len(past)) / turns,
             again=expected.again,
+            again_least=expected.again_least,
             turns_left=expected.turns_left,
-            turn_s=now_s / self.turns if self.turns else None,
+            turns=self.turns,
+            turn_s=(usual.took_s + now_s) / turns,
+            free=None if self.turns else 'first_turn',
             idle_s=idle_s,
         )
 

@@ -17,6 +17,7 @@ from farthing.run.calls import Request
 from farthing.usage import Usage
 
 _SHARE = 0.3  # of the latest turn in the averages
+_SEVERAL = 2  # turns, from which on a conversation is more than a question and its answer
 _NOTHING_WARM: Mapping[str, 'Warm'] = MappingProxyType({})
 _NOTHING_WANTED: Mapping[str, int] = MappingProxyType({})
 
@@ -43,10 +44,51 @@ class Usual:
     Attributes:
         turns: Turns in all, on average; those that still go on are counted with what they had.
         wanted: The share of the turns that wanted each route.
+        seen: The turns of which these are the shares.
+        calls: Calls of a turn.
+        output_tokens: Output tokens of a turn.
+        new_tokens: Input tokens that a turn adds; `None` where no conversation went on.
+        turn_s: Seconds between turns; `None` likewise.
     """
 
     turns: float
     wanted: Mapping[str, float]
+    seen: int
+    calls: float
+    output_tokens: float
+    new_tokens: float | None
+    turn_s: float | None
+
+    def first(self, size: int, routes: Sequence[str], *, default: str) -> Session | None:
+        """What a router is told of a first turn; `None` where it is expected to be the only one.
+
+        Args:
+            size: Tokens of the request.
+            routes: The names of all routes, weakest first.
+            default: The one that serves where a second cache beside its own would not pay.
+        """
+        if self.new_tokens is None or self.turns < _SEVERAL:
+            return None
+        ahead = outlook(
+            0,
+            0,
+            usual_turns=self.turns,
+            usual_share=self.share(routes[: routes.index(default)]),
+            usual_seen=self.seen,
+        )
+        return Session(
+            id='',
+            route=default,
+            prefix_tokens=size,
+            new_tokens=round(self.new_tokens),
+            output_tokens=round(self.output_tokens),
+            calls=self.calls,
+            again=ahead.again,
+            again_least=ahead.again_least,
+            turns_left=ahead.turns_left,
+            turn_s=self.turn_s,
+            free='first_turn',
+        )
 
     def share(self, routes: Sequence[str]) -> float:
         """The share of the turns that wanted one of these routes."""
@@ -135,6 +177,7 @@ class Conversation:
             sum(self.wanted.get(name, 0) for name in weaker),
             usual_turns=None if usual is None else usual.turns,
             usual_share=None if usual is None else usual.share(weaker),
+            usual_seen=0 if usual is None else usual.seen,
         )
         return Session(
             id=self.id,
@@ -145,8 +188,10 @@ class Conversation:
             output_tokens=round(output),
             calls=max(self.calls / self.turns, 1.0),
             again=ahead.again,
+            again_least=ahead.again_least,
             turns_left=ahead.turns_left,
-            turn_s=self.turn_s,
+            turns=self.turns,
+            turn_s=usual.turn_s if self.turn_s is None and usual is not None else self.turn_s,
             # Calls beside each other may begin before what they are compared with.
             idle_s={name: max(at_s - one.used_s, 0.0) for name, one in warm.items()},
             free='compacted' if compacted else 'expired' if expired else None,
@@ -175,8 +220,7 @@ class Conversation:
 
     def _turned(self, known: 'Conversation', call: Answered) -> 'Conversation':
         """The same, where the call began a turn."""
-        added = call.usage.input_tokens - self.prefix_tokens
-        pause_s = call.at_s - self.began_s
+        added, pause_s = self.since(call)
         return replace(
             known,
             turns=self.turns + 1,
@@ -189,6 +233,10 @@ class Conversation:
             output_tokens=_averaged(self.output_tokens, self.turn_output) if self.turns else None,
             turn_s=_averaged(self.turn_s, pause_s) if self._goes_by(pause_s) else self.turn_s,
         )
+
+    def since(self, call: Answered) -> tuple[int, float]:
+        """Input tokens that a call which begins a turn adds, and seconds since the turn before."""
+        return call.usage.input_tokens - self.prefix_tokens, call.at_s - self.began_s
 
     def _goes_by(self, difference: float) -> bool:
         """Whether a difference to the turn before says something.

@@ -16,10 +16,40 @@ _FEW = 5  # conversations of a task, below which nobody knows how long the next 
 
 @dataclass(slots=True)
 class _Task:
-    """How many conversations of a task began, and how many of their turns wanted each route."""
+    """Sums over the conversations of a task.
+
+    Attributes:
+        begun: Conversations.
+        wanted: Turns that wanted each route.
+        calls: Calls.
+        output: Output tokens.
+        gone_on: Turns that went on from one before, and of them:
+        added: Input tokens that they added.
+        pauses_s: Seconds since the turns before them.
+    """
 
     begun: int = 0
     wanted: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    output: int = 0
+    gone_on: int = 0
+    added: int = 0
+    pauses_s: float = 0.0
+
+    def learn(self, known: Conversation | None, call: Answered) -> None:
+        """Take in an answer of a conversation as it was known before."""
+        self.begun += known is None
+        self.calls += 1
+        self.output += call.usage.output_tokens
+        if known is None or not call.goes_on:
+            self.wanted[call.wanted] += 1
+        if known is not None and not call.goes_on:
+            added, pause_s = known.since(call)
+            # A rewritten history adds nothing, and a turn beside another one has no pause.
+            if added >= 0 and pause_s >= 0:
+                self.gone_on += 1
+                self.added += added
+                self.pauses_s += pause_s
 
     @property
     def usual(self) -> Usual | None:
@@ -28,7 +58,15 @@ class _Task:
             return None
         turns = self.wanted.total()
         shares = {name: count / turns for name, count in self.wanted.items()}
-        return Usual(turns=turns / self.begun, wanted=shares)
+        return Usual(
+            turns=turns / self.begun,
+            wanted=shares,
+            seen=turns,
+            calls=self.calls / turns,
+            output_tokens=self.output / turns,
+            new_tokens=self.added / self.gone_on if self.gone_on else None,
+            turn_s=self.pauses_s / self.gone_on if self.gone_on else None,
+        )
 
 
 _UNSEEN = _Task()
@@ -43,23 +81,26 @@ class Conversations:
         self._tasks: OrderedDict[str | None, _Task] = OrderedDict()
 
     def session(
-        self, request: Request, routes: Sequence[str], *, provider: str, at_s: float
+        self, request: Request, routes: Sequence[str], *, default: str, provider: str, at_s: float
     ) -> Session | None:
         """What is known of the conversation that a request goes on with; `None` is nothing.
 
         Args:
             request: The request.
             routes: The names of all routes, weakest first.
+            default: The one of a first turn without an opinion.
             provider: Whose way to count estimates its size.
             at_s: Seconds since 1970.
         """
         with self._lock:
             known = self._of(request)
-            if known is not None:
-                task = self._tasks.get(request.who.task, _UNSEEN)
-                return known.session(request, routes, at_s=at_s, usual=task.usual)
+            usual = self._tasks.get(request.who.task, _UNSEEN).usual
+        if known is not None:
+            return known.session(request, routes, at_s=at_s, usual=usual)
         if request.pending_route is None or request.pending_route not in routes:
-            return None
+            if usual is None or request.pending:
+                return None
+            return usual.first(tokens(request.chars, provider), routes, default=default)
         # Another process has called the tool: only who did is known, from its answer.
         return Session(
             id=f'{hash(request.thread):x}',
@@ -86,9 +127,7 @@ class Conversations:
         """
         with self._lock:
             known = self._of(request)
-            task = self._of_task(request.who.task)
-            task.begun += known is None
-            task.wanted[call.wanted] += not call.goes_on or known is None
+            self._of_task(request.who.task).learn(known, call)
             if known is None:
                 known = Conversation(
                     id=f'{hash(thread):x}', route=call.route.name, chars=0, prefix_tokens=0

@@ -36,7 +36,7 @@ class Memory:
             needs=request.needs,
             forced=request.forced,
             session=self._conversations.session(
-                request, [*router.routes], provider=provider, at_s=at_s
+                request, [*router.routes], default=router.default, provider=provider, at_s=at_s
             ),
         )
 

@@ -30,6 +30,8 @@ def record(
     decision = serving.decision
     assert decision is not None  # noqa: S101 - the caller waits for it
     session = serving.query.session
+    if session is not None and session.free == 'first_turn':
+        session = None  # the size of its request is an estimate, and nothing came before
     facts = {
         **decision.facts,
         'mode': mode,
