@@ -13,6 +13,11 @@ PACKAGES = ['farthing', 'langchain-farthing', 'llama-index-farthing', 'farthing-
 SOURCES = [f'packages/{name}/src' for name in PACKAGES]
 PYTEST = ('pytest', '--numprocesses=2', '--dist=loadgroup', '--block-network')
 LOCAL = '--allowed-hosts=127.0.0.1,localhost,::1'
+ENVIRONMENT: dict[str, str | None] = {
+    # Two workers share the cores. With a thread for each core in both of them, numpy's small
+    # systems of equations take ten times the CPU: the threads spin while they wait for a core.
+    'OMP_NUM_THREADS': '1',
+}
 RUNNERS = [
     'hypothesis',
     'jsonschema',
@@ -31,7 +36,7 @@ LANGCHAIN = ['langchain', 'langchain-aws', 'langchain-google-genai', 'langchain-
 def tests(session: nox.Session) -> None:
     """The whole suite in the joint cell, with branch coverage."""
     session.run('coverage', 'erase')
-    session.run('coverage', 'run', '-m', *PYTEST, LOCAL, *session.posargs)
+    session.run('coverage', 'run', '-m', *PYTEST, LOCAL, *session.posargs, env=ENVIRONMENT)
     session.run('coverage', 'combine', '--quiet')
     session.run('coverage', 'report', '--skip-covered', '--sort=cover')
 
@@ -61,7 +66,7 @@ def _cell(session: nox.Session, name: str, packages: list[str], *more: str) -> N
         '--constraint', f'cells/{name}.txt',
         '--override', f'cells/{name}-override.txt',
     )  # fmt: skip
-    session.run(*PYTEST, LOCAL, *FREE, *session.posargs)
+    session.run(*PYTEST, LOCAL, *FREE, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(name='langchain-current')
