@@ -17,6 +17,8 @@ ENVIRONMENT: dict[str, str | None] = {
     # Two workers share the cores. With a thread for each core in both of them, numpy's small
     # systems of equations take ten times the CPU: the threads spin while they wait for a core.
     'OMP_NUM_THREADS': '1',
+    # Where a machine forbids bytecode, each of some hundred processes compiles the frameworks anew.
+    'PYTHONDONTWRITEBYTECODE': None,
 }
 RUNNERS = [
     'hypothesis',
