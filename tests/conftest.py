@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import farthing_sim
 from farthing_sim import app
@@ -28,6 +29,9 @@ NEEDS = {
     'routing/learned': ['numpy'],
     'run/test_router_policies.py': ['numpy'],
 }
+# No test is timed: hypothesis' deadline of 200 ms fails sound code on a busy machine.
+settings.register_profile('untimed', deadline=None)
+settings.load_profile('untimed')
 VERSIONS = ('anthropic', 'openai', 'langchain-core', 'langchain', 'llama-index-core')
 
 

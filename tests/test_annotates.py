@@ -11,7 +11,7 @@ from farthing.run.annotates import annotated
 _NAMES = st.sampled_from(['model', 'messages', 'tools', 'a', 'b', 'betas', 'timeout'])
 _FIELDS = st.dictionaries(_NAMES, st.none() | st.sampled_from([1, 2]), max_size=5)
 # A busy machine is no reason to fail.
-_unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_unhurried = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 class Sending:

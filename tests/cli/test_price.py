@@ -258,7 +258,7 @@ _CASES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_CASES | _WORDS)
 def test_whatever_a_case_holds_it_is_answered_and_unknown_is_never_zero(case) -> None:
     answer, _ = answered(PriceBook.load(), case, datetime.now(UTC))

@@ -34,7 +34,7 @@ from farthing.errors import ContextError
 from .conftest import HAIKU, SETTING, chat, prompts, sent, sessions, size, tariff
 
 # A session is many calls; how long it takes to make or to live is no matter here.
-LIVES = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+LIVES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 KEEPS = st.integers(1, 4)
 EVERY = st.one_of(st.just('auto'), st.integers(1, 4))

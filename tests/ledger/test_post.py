@@ -111,7 +111,7 @@ def entries(draw: st.DrawFn) -> Entry:
 ROLLUP_BY = ['tenant', 'task', 'model', 'call_type', 'tier', 'status', 'endpoint']
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(first=st.lists(entries(), max_size=12), more=st.lists(entries(), max_size=6), data=st.data())
 def test_rollup_equals_scan_and_posting_twice_changes_nothing(
     tmp_path_factory, first, more, data
