@@ -27,6 +27,7 @@ from farthing.context import (
     summarised,
 )
 from farthing.context.optimum import optimum
+from farthing.context.planning import seen
 from farthing.context.replay import Session, Whole, replay
 from farthing.context.turns import unpaired
 from farthing.errors import ContextError
@@ -38,8 +39,9 @@ LIVES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 KEEPS = st.integers(1, 4)
 EVERY = st.one_of(st.just('auto'), st.integers(1, 4))
+AT_TOKENS = st.sampled_from([0, 5_000, 20_000])
 SIMPLE = st.one_of(
-    st.builds(Window, keep_turns=KEEPS, every=EVERY),
+    st.builds(Window, keep_turns=KEEPS, every=EVERY, at_tokens=AT_TOKENS),
     st.builds(TrimWhenCold, keep_turns=KEEPS),
     st.builds(
         PeriodicSummary,
@@ -147,6 +149,19 @@ def test_a_limit_that_only_the_whole_history_exceeds_is_kept_and_not_refused(
 
 
 @LIVES
+@given(KEEPS, EVERY, AT_TOKENS, sessions())
+def test_no_window_drops_anything_from_a_prompt_that_is_shorter_than_it_may_be(
+    keep, every, at_tokens, session
+) -> None:
+    policy = Window(keep_turns=keep, every=every, at_tokens=at_tokens)
+    state = State()
+    for history, planned in lived(policy, session):
+        if seen(history, state).tokens < at_tokens:
+            assert state.cut == planned.state.cut
+        state = planned.state
+
+
+@LIVES
 @given(POLICIES, sessions(), st.lists(ENDS))
 def test_the_same_input_gives_the_same_output(policy, session, ends) -> None:
     assert list(lived(policy, session, ends=ends)) == list(lived(policy, session, ends=ends))
@@ -181,6 +196,7 @@ def test_no_policy_costs_less_than_the_optimum_that_keeps_as_much(session, keep,
         Window(keep_turns=keep),
         Window(keep_turns=keep, every=1),
         Window(keep_turns=keep, every=3),
+        Window(keep_turns=keep, at_tokens=10_000),
         PeriodicSummary(keep_turns=keep),
         ClearToolResults(keep_turns=keep),
     ):

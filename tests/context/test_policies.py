@@ -70,6 +70,16 @@ def test_on_a_cold_cache_everything_that_may_go_goes_at_once_and_costs_nothing()
         assert 0 == cold.decision.rewrite_cost
 
 
+def test_a_window_that_waits_for_a_long_prompt_drops_nothing_before_not_even_when_cold() -> None:
+    # Sixteen turns and a request, with the system text: 3,000 + 16 x 400 + 120 tokens.
+    window = Window(keep_turns=2, every=1, at_tokens=9_520)
+    short, long = (plan(window, asked(turns), State(), SETTING) for turns in (16, 17))
+
+    assert (9_120, 0) == (short.view.tokens, short.decision.dropped_tokens)
+    assert 3_000 + 120 + 2 * 400 + 120 == long.view.tokens
+    assert 'kept 2 turns' == long.decision.reason
+
+
 def test_over_the_limit_half_of_the_room_is_given_up_so_that_it_lasts() -> None:
     history = replace(asked(20), limit=9_000)
     planned = plan(Window(keep_turns=18), history, State(), SETTING)
@@ -260,6 +270,7 @@ def test_what_is_no_state_is_refused(data: bytes, said: str) -> None:
     [
         lambda: Window(keep_turns=0),
         lambda: Window(every=0),
+        lambda: Window(at_tokens=-1),
         lambda: TrimWhenCold(keep_turns=0),
         lambda: PeriodicSummary(every=-1),
         lambda: PeriodicSummary(summary_tokens=0),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from farthing.context import economics
+from farthing.context.planning import seen
 from farthing.context.values import History, Request, Setting, State, Step
 from farthing.errors import ContextError
 
@@ -15,10 +16,14 @@ class Window:
     A window that moves every turn changes the prompt's beginning every turn, and no cache survives
     it. This one lets turns pile up, then drops all but the last `keep_turns`.
 
+    How rarely it trims changes its cost little and what its prompts hold a lot: for the same money,
+    fewer kept turns and a higher `at_tokens` show a model more of the session.
+
     Attributes:
         keep_turns: Full turns that always stay, besides the one in progress.
         every: Turns that pile up between two trims; `auto` takes the cheapest number by the rates
             and the growth that the session has shown so far.
+        at_tokens: Nothing is dropped from a shorter prompt, tools and system text included.
 
     Raises:
         ContextError: A number is too small.
@@ -26,14 +31,17 @@ class Window:
 
     keep_turns: int = 6
     every: int | Literal['auto'] = 'auto'
+    at_tokens: int = 0
 
     def __post_init__(self) -> None:
         check_turns(self.keep_turns, self.every)
+        if self.at_tokens < 0:
+            raise ContextError(f'`at_tokens` is {self.at_tokens!r}: expected at least 0 tokens')
 
     def step(self, history: History, state: State, setting: Setting) -> Step:
         """Drop what has piled up, if enough has."""
         start = keep_start(history, self.keep_turns)
-        if start <= state.cut:
+        if start <= state.cut or seen(history, state).tokens < self.at_tokens:
             return Step(state=state)
         if not is_due(self.every, history, state, setting, start):
             return Step(state=state)
