@@ -79,6 +79,18 @@ def test_lines_that_are_joined_say_their_system_text_once(run) -> None:
     assert abs(peaks[1] - peaks[2]) < 100  # the numbers of questions differ
 
 
+def test_auto_drops_nothing_from_prompts_that_are_shorter_than_it_is_told(run) -> None:
+    traces = written('traces.jsonl', session(20))
+    found = simulated(
+        run, '--traces', traces, '--policies', 'full,auto', '--at-tokens', '1000000',
+        '--format', 'json',
+    )  # fmt: skip
+    full, auto = found['policies']
+
+    assert 1_000_000 == found['at_tokens']
+    assert (0, full['cost_usd']) == (auto['rewrites'], auto['cost_usd'])
+
+
 def test_a_table_says_that_lengths_are_estimates(run) -> None:
     traces = written('traces.jsonl', session(12))
     done = run('context', 'simulate', '--traces', traces, '--model', 'gpt-5-mini')

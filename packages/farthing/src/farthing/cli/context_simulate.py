@@ -60,6 +60,13 @@ _KEY = b'simulate'
     show_default=True,
     help='Full turns that every policy keeps.',
 )
+@click.option(
+    '--at-tokens',
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help='Input tokens of a prompt from which on `auto` drops anything.',
+)
 @click.option('--policies', default=','.join(POLICIES), metavar='NAMES', help='Of them only these.')
 @options.prices_option
 @options.format_option
@@ -72,6 +79,7 @@ def simulate(
     at: datetime,
     join: int,
     keep_turns: int,
+    at_tokens: int,
     policies: str,
     overlay: str | None,
     form: str,
@@ -105,7 +113,8 @@ def simulate(
     counter = Counter(seller, model)
     sessions = list(_sessions(traces, tools, join, counter))
     cheap = _tariff(book, summary_model, provider, at)[1] if summary_model else None
-    runs = _runs(sessions, tariff, cheap, keep_turns, lambda n: cacheable(seller, model, n) != 'no')
+    auto = Window(keep_turns=keep_turns, at_tokens=at_tokens)
+    runs = _runs(sessions, tariff, cheap, auto, lambda n: cacheable(seller, model, n) != 'no')
     best = runs['optimum']()
     found = {name: best if name == 'optimum' else runs[name]() for name in chosen}
     lines = [_line(name, run, best) for name, run in found.items()]
@@ -115,6 +124,7 @@ def simulate(
         'sessions': len(sessions),
         'calls': best.calls,
         'keep_turns': keep_turns,
+        'at_tokens': at_tokens,
         'tokens': f'estimated: {counter.method}',
         'assumed': list(tariff.assumed),
     }
@@ -178,9 +188,11 @@ def _runs(
     sessions: Sequence[Session],
     tariff: Tariff,
     cheap: Tariff | None,
-    keep: int,
+    auto: Window,
     cached: Cacheable,
 ) -> Mapping[str, Callable[[], Run]]:
+    keep = auto.keep_turns
+
     def under(policy: Policy, cacheable: Cacheable = cached) -> Callable[[], Run]:
         return lambda: sum(
             (replay(one, policy, tariff, cacheable=cacheable) for one in sessions), Run()
@@ -198,7 +210,7 @@ def _runs(
         'hysteresis': under(Window(keep_turns=keep, every=_HYSTERESIS_TURNS)),
         'summary': under(PeriodicSummary(keep_turns=keep, rates=rates)),
         'clear_tools': under(ClearToolResults(keep_turns=keep)),
-        'auto': under(Window(keep_turns=keep)),
+        'auto': under(auto),
         'optimum': best,
     }
 
