@@ -4,6 +4,10 @@ Agents need what they pass to tools: the arguments of their calls that stood in 
 are asked about a long chat once it is over. Each peer is set beside the setting of ours that holds
 most of it and costs no more, caching and summaries included. What a summary tells of it is not
 measured, for no model is called: nobody is credited with it, and the settings of ours make none.
+
+Ours are chosen on the sessions that they are compared on, each peer has the few settings of
+`context_peers`. So a gain is that of a user who has tried these windows on sessions of his own. At
+which length the patient ones trim is not chosen: it is the peers' budget.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +15,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench import context_peers
-from bench.context_peers import PEERS
+from bench.context_peers import BUDGET, PEERS
 from bench.context_sessions import JOIN, SHARED, Need, Recorded, agents, chats, count, found, tariff
 from bench.timing import Check, Table
 
@@ -23,6 +27,7 @@ from farthing.context.values import ANSWERS, Block, History, View
 
 USD = 10**12
 _WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
+_PATIENT = (1, 2, 3, 4, 5)
 _ALL = {'all': Whole()}
 _LEAST_GAIN = 0.001
 _COLUMNS = ('USD', 'history', 'recall', 'invalid')
@@ -57,7 +62,7 @@ def measure(*, quick: bool) -> list[Table]:
 
 def of_agents(talks: Sequence[Recorded]) -> Table:
     """Sessions of many tasks; `window auto` keeps 6 turns."""
-    settings = _settings(talks, {f'Window({n})': Window(keep_turns=n) for n in _WINDOWS} | _ALL)
+    settings = _settings(talks, _windows(talks[0]) | _ALL)
     auto = settings['Window(6)'].run
     rows, gaps, dearer = [], [], []
     for name, peer in _peers(talks, PEERS):
@@ -123,6 +128,14 @@ def of_chats(talks: Sequence[Recorded]) -> Table:
             _valid(settings),
         ),
     )
+
+
+def _windows(talk: Recorded) -> dict[str, Policy]:
+    """Windows that trim when it pays, and such that let a history have the peers' budget first."""
+    at = BUDGET + talk.session.tool_tokens + talk.session.system_tokens
+    return {f'Window({n})': Window(keep_turns=n) for n in _WINDOWS} | {
+        f'Window({n}) at {BUDGET:,}': Window(keep_turns=n, at_tokens=at) for n in _PATIENT
+    }
 
 
 def _settings(talks: Sequence[Recorded], policies: Mapping[str, Policy]) -> dict[str, Held]:
