@@ -65,25 +65,40 @@ def test_each_call_of_a_scene_is_one_entry_at_its_list_price(name, farthing_sim,
     assert cost['chat-cached'] < cost['chat'] / 2
     # Haiku has a fifth of Opus' prices, and six of eight letters are easy.
     assert cost['mail-routed'] < cost['mail'] / 2
+    # Sixty letters grow long: what summaries save is more than a fifth of all, net of their cost.
+    assert cost['session-summed'] < cost['session'] * Decimal('0.8')
+    purposes = {(e.attribution.task, e.attribution.purpose) for e in entries}
+    assert {('session-summed', 'summary')} == {one for one in purposes if one[1] != 'user'}
     asked = {(ticket.tenant, ticket.task) for ticket in TICKETS}
     assert asked == {(e.attribution.tenant, e.attribution.task) for e in entries}
 
 
-def test_the_demo_ends_with_its_invoice_as_json(tmp_path) -> None:
-    done = subprocess.run(
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    """Where the demo is played."""
+    return tmp_path_factory.mktemp('demo')
+
+
+@pytest.fixture(scope='module')
+def played(folder) -> subprocess.CompletedProcess[str]:
+    """The whole demo as a new user sees it; once for all tests of the group."""
+    return subprocess.run(
         [sys.executable, '-c', 'from farthing.cli import main; main()', 'demo', '--format', 'json'],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
 
-    assert 0 == done.returncode, done.stderr
-    bill = json.loads(done.stdout)
-    assert 'simulated' in done.stderr
-    assert str(tmp_path / 'farthing-demo.db') in done.stderr
-    assert 'Next: farthing findings --ledger farthing-demo.db' in done.stderr
+
+@pytest.mark.xdist_group('demo')
+def test_the_demo_ends_with_its_invoice_as_json(played, folder) -> None:
+    assert 0 == played.returncode, played.stderr
+    bill = json.loads(played.stdout)
+    assert 'simulated' in played.stderr
+    assert str(folder / 'farthing-demo.db') in played.stderr
+    assert 'Next: farthing findings --ledger farthing-demo.db' in played.stderr
     assert 0 == bill['lost'] == bill['total']['unpriced'] == bill['total']['errors']
     assert 'local' == bill['endpoint_class']
     rows = [Decimal(row['cost_usd']) for row in bill['rows']]
@@ -93,6 +108,7 @@ def test_the_demo_ends_with_its_invoice_as_json(tmp_path) -> None:
 
 def test_the_demo_starts_a_new_ledger_of_its_own_name_and_keeps_others(run, monkeypatch) -> None:
     monkeypatch.setattr('farthing.cli.demo.TICKETS', TICKETS[:1])
+    Path('farthing-demo.db.context.db').write_text('sessions of a demo before')
 
     first = run('demo', '--format', 'json')
     second = run('demo', '--format', 'json')
@@ -101,6 +117,7 @@ def test_the_demo_starts_a_new_ledger_of_its_own_name_and_keeps_others(run, monk
     calls = [json.loads(done.stdout)['total']['calls'] for done in (first, second, again)]
     assert [calls[0], calls[0], 2 * calls[0]] == calls
     assert Path('farthing-demo.db').exists()
+    assert not Path('farthing-demo.db.context.db').exists()
 
 
 def test_without_the_simulator_the_demo_says_what_to_install(run, monkeypatch) -> None:
@@ -112,10 +129,11 @@ def test_without_the_simulator_the_demo_says_what_to_install(run, monkeypatch) -
     assert "pip install 'farthing[demo]'" in done.stderr
 
 
-def test_findings_see_the_dear_tenant_of_the_demo(run) -> None:
-    run('demo')
-
-    found = json.loads(run('findings', '--ledger', 'farthing-demo.db', '--format', 'json').stdout)
+@pytest.mark.xdist_group('demo')
+@pytest.mark.usefixtures('played')
+def test_findings_see_the_dear_tenant_of_the_demo(run, folder) -> None:
+    ledger = str(folder / 'farthing-demo.db')
+    found = json.loads(run('findings', '--ledger', ledger, '--format', 'json').stdout)
 
     assert {'tenant': 'umbrella'} in [one['where'] for one in found if 'dear_tenant' == one['kind']]
     assert 'tiny_answers' in [one['kind'] for one in found]

@@ -21,6 +21,7 @@ from farthing.attribution import attributed
 from farthing.cli.stage import EASY, HANDBOOK, MAIL, QUESTIONS, Stage, Ticket
 from farthing.routing import Rules
 from langchain_farthing.caching import cached
+from langchain_farthing.demo_session import summed, whole
 from langchain_farthing.embeddings import LedgerEmbeddings
 from langchain_farthing.handler import LedgerCallbackHandler
 from langchain_farthing.router import RouterChatModel
@@ -69,6 +70,7 @@ def _desk(stage: Stage) -> Mapping[str, Iterator[tuple[str, Work]]]:
     """Who does what by turns, by task and with a name for the progress bar."""
     haiku = _claude(stage, 'claude-haiku-4-5')
     sonnet = _claude(stage, 'claude-sonnet-4-6')
+    marked = cached(sonnet, ledger=stage.ledger)
     opus = _claude(stage, 'claude-opus-4-7')
     router = RouterChatModel(
         routes={'light': haiku, 'heavy': opus},
@@ -113,7 +115,11 @@ def _desk(stage: Stage) -> Mapping[str, Iterator[tuple[str, Work]]]:
             )
         ),
         'chat': cycle((('Claude Sonnet', _talked(sonnet)),)),
-        'chat-cached': cycle((('Claude Sonnet', _talked(cached(sonnet, ledger=stage.ledger))),)),
+        'chat-cached': cycle((('Claude Sonnet', _talked(marked)),)),
+        'session': cycle((('Claude Sonnet', whole(marked)),)),
+        'session-summed': cycle(
+            (('Claude Sonnet and Haiku', summed(marked, haiku, stage.ledger)),)
+        ),
         'mail': cycle((('Claude Opus', _mailed(opus)),)),
         'mail-routed': cycle((('Claude Haiku or Opus', _mailed(router)),)),
     }

@@ -18,6 +18,7 @@ from farthing.attribution import attributed
 from farthing.cli.stage import EASY, HANDBOOK, MAIL, QUESTIONS, Stage
 from farthing.routing import Rules
 from llama_index_farthing.caching import cached
+from llama_index_farthing.demo_session import summed, whole
 from llama_index_farthing.router import RouterLLM
 from llama_index_farthing.switch import install
 
@@ -55,6 +56,7 @@ def scene(stage: Stage) -> Iterator[str]:
 def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str, Work]]]:
     """Who does what by turns, by task and with a name for the progress bar."""
     haiku, sonnet = (_claude(stage, name) for name in ('claude-haiku-4-5', 'claude-sonnet-4-6'))
+    marked = cached(sonnet, ledger=stage.ledger)
     opus = _claude(stage, 'claude-opus-4-7')
     router = RouterLLM(
         routes={'light': haiku, 'heavy': opus},
@@ -81,7 +83,11 @@ def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str
             )
         ),
         'chat': cycle((('Claude Sonnet', _talk(sonnet)),)),
-        'chat-cached': cycle((('Claude Sonnet', _talk(cached(sonnet, ledger=stage.ledger))),)),
+        'chat-cached': cycle((('Claude Sonnet', _talk(marked)),)),
+        'session': cycle((('Claude Sonnet', whole(marked)),)),
+        'session-summed': cycle(
+            (('Claude Sonnet and Haiku', summed(marked, haiku, stage.ledger)),)
+        ),
         'mail': cycle((('Claude Opus', _mail(opus)),)),
         'mail-routed': cycle((('Claude Haiku or Opus', _mail(router)),)),
     }

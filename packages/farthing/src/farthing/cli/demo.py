@@ -17,6 +17,7 @@ from farthing.cli.report import shown
 from farthing.cli.stage import GROUP, TICKETS, Scene, Stage
 from farthing.errors import InputError
 from farthing.ledger import Ledger
+from farthing.ledger.sessions import SUFFIX
 
 _FILE = 'farthing-demo.db'
 _BY = ('tenant', 'task', 'model', 'call_type')
@@ -128,7 +129,7 @@ def _fresh(url: str | None) -> Ledger:
     """The ledger that the user named, or a new one of our own name."""
     if url is not None:
         return Ledger.open(url)
-    for name in (_FILE, f'{_FILE}-wal', f'{_FILE}-shm'):
+    for name in (_FILE, f'{_FILE}-wal', f'{_FILE}-shm', f'{_FILE}{SUFFIX}'):
         Path(name).unlink(missing_ok=True)
     rmtree(f'{_FILE}.spool', ignore_errors=True)
     return Ledger.open(_FILE)

@@ -21,7 +21,8 @@ class Ticket:
         task: `triage`, `answer`, `summary` or `search`; `chat` asks `QUESTIONS` one by one with
             the whole `HANDBOOK` before them, and `chat-cached` does so with a prompt cache; `mail`
             answers all of `MAIL` with a strong model, and `mail-routed` each with the weakest one
-            that will do.
+            that will do; `session` answers one letter after the other with all before it, and
+            `session-summed` with a summary of the old ones.
         text: What was asked.
     """
 
@@ -103,6 +104,9 @@ TICKETS = (
     # The same mail twice: its second invoice is what a router makes of the first.
     Ticket(tenant='soylent', task='mail', text='the morning mail'),
     Ticket(tenant='soylent', task='mail-routed', text='the morning mail'),
+    # The same letters twice: its second invoice is what summaries, their own cost included, leave.
+    Ticket(tenant='stark', task='session', text='sixty letters'),
+    Ticket(tenant='stark', task='session-summed', text='sixty letters'),
     # One tenant sends whole logs and gets a word for each: `farthing findings` sees it.
     *(
         Ticket(tenant='umbrella', task='triage', text=f'Ticket {n}: answer in 3 words. {_LOG}')
