@@ -5,9 +5,9 @@ are asked about a long chat once it is over. Each peer is set beside the setting
 most of it and costs no more, caching and summaries included. What a summary tells of it is not
 measured, for no model is called: nobody is credited with it, and the settings of ours make none.
 
-Ours are chosen on the sessions that they are compared on, each peer has the few settings of
-`context_peers`. So a gain is that of a user who has tried these windows on sessions of his own. At
-which length the patient ones trim is not chosen: it is the peers' budget.
+Ours are chosen on the sessions that they are compared on, each peer has the few settings that are
+listed. So a gain is that of a user who has tried these windows on sessions of his own. At which
+length the patient ones trim is not chosen: it is the peers' budget.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench import context_peers
-from bench.context_peers import BUDGET, PEERS
+from bench.context_peers import BUDGET
 from bench.context_sessions import JOIN, SHARED, Need, Recorded, agents, chats, count, found, tariff
+from bench.context_vectors import VECTORS
 from bench.timing import Check, Table
 
 from farthing.context import Chain, Select, Window
@@ -29,6 +30,7 @@ USD = 10**12
 _WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
 _PATIENT = (1, 2, 3, 4, 5)
 _ALL = {'all': Whole()}
+PEERS = context_peers.PEERS | VECTORS
 _LEAST_GAIN = 0.001
 _COLUMNS = ('USD', 'history', 'recall', 'invalid')
 
@@ -212,7 +214,7 @@ def theirs(talk: Recorded, name: str) -> Held:
 
     def note(sent: Sequence[Block], need: Need) -> None:
         if need:
-            shares.append(found(need, {one.digest for one in sent}))
+            shares.append(found(need, {one.digest for one in sent} | peer.told))
 
     for call in calls:
         total += call.run
@@ -222,8 +224,9 @@ def theirs(talk: Recorded, name: str) -> Held:
         sent = calls.view(len(talk.messages))
         total += Run(cost=peer.spent - spent)
         for question in talk.questions:
-            total += calls.price([*sent, question.block], question.output_tokens)
-            note(sent, question.need)
+            asked = peer.ask(sent, question.text, question.block)
+            total += calls.price(asked, question.output_tokens)
+            note(asked, question.need)
     return Held(run=total, shares=tuple(shares))
 
 

@@ -37,10 +37,19 @@ class Peer:
         self.cheap = cheap
         self.spent = 0  # on summaries, in 1e-12 USD
         self.summaries = 0
+        self.told = frozenset[str]()  # digests of messages that the last prompt tells elsewhere
+
+    def steady(self, sent: list[Block]) -> int:
+        """How many at the beginning of a prompt are worth a cache mark of their own."""
+        return len(sent)
 
     def send(self, history: list[Words], blocks: Sequence[Block]) -> list[Block]:
         """What goes out of a history; `blocks` are its messages as we count them."""
         raise NotImplementedError
+
+    def ask(self, sent: list[Block], text: str, block: Block) -> list[Block]:  # noqa: ARG002
+        """What goes out with a question, once the session is over."""
+        return [*sent, block]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +89,7 @@ class Calls:
     def price(self, sent: list[Block], output_tokens: int) -> Run:
         parts = [('tools', self.session.tool_tokens)]
         parts += [(one.digest, one.tokens) for one in (self.session.blocks[0], *sent)]
-        tokens = self.cache.send(parts, {2, len(parts)})
+        tokens = self.cache.send(parts, {2, 2 + self.peer.steady(sent), len(parts)})
         now, before = [one.digest for one in sent], self.before
         self.before = now
         length = sum(one.tokens for one in sent)
@@ -217,7 +226,7 @@ class _Summarizer(SimpleChatModel):
         return f'{self.peer.summaries} {_SUMMARY}'  # no two are the same: no cache holds the next
 
 
-class _LlamaIndex(Peer):
+class LlamaIndexPeer(Peer):
     """Messages carry their number in `additional_kwargs`, beside their tool calls."""
 
     def __init__(self, count: Count, cheap: Rates) -> None:
@@ -231,6 +240,10 @@ class _LlamaIndex(Peer):
         return range(self.count(text))
 
     def send(self, history: list[Words], blocks: Sequence[Block]) -> list[Block]:
+        self.put(history)
+        return [blocks[one.additional_kwargs['number']] for one in self.memory.get()]
+
+    def put(self, history: list[Words]) -> None:
         for number, one in enumerate(history[self.seen :], self.seen):
             extra = {key: one[key] for key in ('tool_calls', 'tool_call_id') if key in one}
             self.memory.put(
@@ -241,10 +254,9 @@ class _LlamaIndex(Peer):
                 )
             )
         self.seen = len(history)
-        return [blocks[one.additional_kwargs['number']] for one in self.memory.get()]
 
 
-class Buffer(_LlamaIndex):
+class Buffer(LlamaIndexPeer):
     """Messages before a request that it begins with are never sent again: it need not count them.
 
     It may also begin with its newest message, whatever that is; then nothing can be said.
@@ -260,7 +272,7 @@ class Buffer(_LlamaIndex):
         return ChatMemoryBuffer.from_defaults(token_limit=BUDGET, tokenizer_fn=self.tokenized)
 
 
-class Flushing(_LlamaIndex):
+class Flushing(LlamaIndexPeer):
     share = 10
 
     def made(self) -> Any:
