@@ -24,7 +24,7 @@ from farthing import Ledger
 from farthing.io.tap import tap
 from farthing.meter.shared import meter
 from farthing.run.annotator import Annotator
-from farthing.run.policies import ContextOptions
+from farthing.run.context_policies import ContextOptions
 from langchain_farthing import (
     CacheAnnotatorMiddleware,
     ContextMiddleware,
