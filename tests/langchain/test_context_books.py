@@ -21,6 +21,7 @@ from tests.langchain.context import (
 )
 
 from farthing.cli import main
+from farthing.io.tap import tap
 from langchain_farthing import ClearToolResults, LedgerCallbackHandler, PeriodicSummary, Window
 
 SYSTEM = 'You are brief. ' * 700
@@ -79,6 +80,24 @@ def test_each_call_says_what_was_decided_and_what_came_of_it(chat, ledger, sim) 
     read = [entry['usage']['cache_read_input_tokens'] > 0 for entry in sim.log()]
     expected = [None, *('hit' if hit else 'miss' for hit in read[1:])]
     assert expected == [one['cache'] for one in made]
+
+
+def test_without_the_tap_decisions_hang_on_what_langchain_tells(claude, ledger, sim) -> None:
+    tap.uninstall()
+    handler = LedgerCallbackHandler(ledger, http_tap=False)
+    one = Chat(
+        claude(), Window(keep_turns=1, every=2), ledger=ledger, handler=handler, sim=sim,
+        system=SYSTEM,
+    )  # fmt: skip
+
+    one.say(*map(question, range(5)))
+
+    made = decisions(ledger)
+    assert ['whole', 'whole', 'whole', 'rewrite', 'cut'] == [each['chosen'] for each in made]
+    read = [entry['usage']['cache_read_input_tokens'] for entry in sim.log()]
+    assert read == [each['cache_read_tokens'] for each in made]
+    assert [0, 0, 0] == [each['saved'] for each in made[:3]]
+    assert made[4]['saved'] > 0
 
 
 def test_a_prompt_goes_on_from_the_last_one_unless_it_says_that_it_rewrites(

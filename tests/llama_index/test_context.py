@@ -18,6 +18,7 @@ from llama_index.core.llms import ChatResponse, MockLLM
 from llama_index.core.memory import ChatMemoryBuffer, Memory
 from llama_index.core.tools import FunctionTool
 
+import llama_index_farthing
 from farthing.attribution import attributed
 from farthing.context import ClearToolResults, Rates, Select
 from farthing.errors import InputError
@@ -225,6 +226,24 @@ def test_what_is_reported_as_saved_is_what_was_saved_though_the_system_text_is_n
     ]
     # Our count of a text is not the provider's: the saving is known by a tenth.
     assert saved == pytest.approx(cost['whole'] - cost['window'], rel=0.1)
+
+
+def test_without_the_tap_decisions_hang_on_what_llama_index_tells(
+    memory, ledger, anthropic
+) -> None:
+    installed = llama_index_farthing.install(ledger, http_tap=False)
+    try:
+        one, model = memory(Window(keep_turns=1, every=1)), anthropic()
+        for n in range(4):
+            one.put(ChatMessage(question(n)))
+            one.put(model.chat(one.get()).message)
+    finally:
+        installed.uninstall()
+
+    rows = {row.keys['context_policy']: row for row in ledger.report(by='context_policy').rows}
+    assert ['Window(keep_turns=1, every=1)'] == [*rows]
+    assert 4 == rows['Window(keep_turns=1, every=1)'].calls
+    assert rows['Window(keep_turns=1, every=1)'].saved > 0
 
 
 def test_a_summary_is_made_where_nobody_says_that_the_answer_has_come(

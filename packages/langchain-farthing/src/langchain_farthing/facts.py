@@ -12,6 +12,7 @@ from farthing.errors import UsageError
 from farthing.meter import Observed, Run, unseen
 from farthing.meter.unseen import estimated, post_answer, post_observed, post_told
 from farthing.wire import langchain as wire
+from farthing.wire.prompt import Shape
 from farthing.wire.reading import Reading
 
 _PROVIDERS = {
@@ -63,6 +64,11 @@ def last_text(messages: list[list[BaseMessage]]) -> str:
         if message.type == 'human' and (text := message.text):
             return str(text)
     return ''
+
+
+def shape_of(messages: list[list[BaseMessage]], params: Mapping[str, Any]) -> Shape:
+    """The shape of what a model was given."""
+    return Shape(None, len(messages[0]) if messages else 0, len(params.get('tools') or ()))
 
 
 def input_chars(messages: list[list[BaseMessage]]) -> int:

@@ -19,6 +19,7 @@ from farthing.io.tap import tap
 from farthing.meter import Account, Run, Spend, ended, find, opened, sweep
 from farthing.meter.shared import Source, account
 from farthing.meter.unseen import post_observed
+from farthing.wire.prompt import Shape
 from langchain_farthing.facts import (
     attribution_of,
     failure_of,
@@ -26,6 +27,7 @@ from langchain_farthing.facts import (
     last_text,
     post_answered,
     provider_of,
+    shape_of,
 )
 
 
@@ -55,6 +57,7 @@ class _Events(BaseCallbackHandler):
         batch_size: int,
         text: Callable[[], str],
         chars: Callable[[], int],
+        shape: Callable[[], Shape],
     ) -> None:
         who = attribution_of(metadata, self._outer())
         provider = provider_of(metadata)
@@ -72,6 +75,7 @@ class _Events(BaseCallbackHandler):
                     siblings=batch_size,
                     text=text,
                     input_chars=chars,
+                    shape=shape,
                 )
             )
 
@@ -84,6 +88,7 @@ class _Events(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         metadata: dict[str, Any] | None = None,
         batch_size: int = 1,
+        invocation_params: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
         """Open a run."""
@@ -94,6 +99,7 @@ class _Events(BaseCallbackHandler):
             batch_size,
             lambda: last_text(messages),
             lambda: input_chars(messages),
+            lambda: shape_of(messages, invocation_params or {}),
         )
 
     def on_llm_start(
@@ -115,6 +121,7 @@ class _Events(BaseCallbackHandler):
             batch_size,
             lambda: prompts[-1] if prompts else '',
             lambda: sum(map(len, prompts)),
+            lambda: Shape(None, 1, 0),
         )
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002

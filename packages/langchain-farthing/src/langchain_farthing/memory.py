@@ -148,7 +148,7 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
     def _sent(self, messages: Sequence[BaseMessage], prepared: Prepared) -> list[BaseMessage]:
         found = sent(messages, prepared)
         asking = None if self._cheap is None else Asking(self._ledger, self._cheap)
-        handed(self.driver, prepared, last_request(found), asking, tapped=tap.installed)
+        handed(self.driver, prepared, last_request(found), asking, recorded=tap.installed)
         return found
 
 

@@ -31,6 +31,7 @@ from farthing.entry import CallType
 from farthing.io.tap import tap
 from farthing.meter import Account, Run, close, opened, post, sent
 from farthing.meter.unseen import post_observed
+from farthing.wire.prompt import Shape
 from farthing.wire.reading import Reading
 from llama_index_farthing.facts import (
     answer_of,
@@ -164,6 +165,7 @@ class Calls:
             instance.metadata.model_name,
             text=lambda: last_text(messages()),
             chars=lambda: input_chars(messages(), {}),
+            messages=lambda: len(messages()),
         )
 
     def left(self, span_id: str, result: object = None) -> None:
@@ -195,6 +197,7 @@ class Calls:
             event.model_dict.get('model_name'),
             text=lambda: last_text(messages),
             chars=lambda: input_chars(messages, options),
+            messages=lambda: len(messages),
         )
 
     def complete(self, event: LLMCompletionStartEvent) -> None:
@@ -208,6 +211,7 @@ class Calls:
             event.model_dict.get('model_name'),
             text=lambda: prompt,
             chars=lambda: len(prompt),
+            messages=lambda: 1,
         )
 
     def embed(self, event: EmbeddingStartEvent) -> None:
@@ -272,6 +276,7 @@ class Calls:
         call_type: CallType = 'chat',
         text: Callable[[], str] = str,
         chars: Callable[[], int] = int,
+        messages: Callable[[], int] = int,
     ) -> None:
         accounts = self._to.accounts()
         if not accounts:
@@ -292,6 +297,7 @@ class Calls:
             call_type=call_type,
             text=text,
             input_chars=chars,
+            shape=lambda: Shape(None, messages(), 0),
             deferred=kind != 'structured' and span_id.partition('.')[2].startswith(_STREAMS),
         )
         if len(accounts) > 1:

@@ -27,7 +27,7 @@ from farthing.run.talk import Prepared, Talk
 from llama_index_farthing.asking import Asking, facts_of
 from llama_index_farthing.conversation import part_of, sent
 from llama_index_farthing.facts import last_text
-from llama_index_farthing.switch import whom
+from llama_index_farthing.switch import records, whom
 
 _UNTIL_KNOWN = ('anthropic', 'claude-sonnet-4-6')
 
@@ -169,5 +169,6 @@ class MemorySummarizer(BaseMemory):
     def _sent(self, messages: Sequence[ChatMessage], prepared: Prepared) -> list[ChatMessage]:
         found = sent(messages, prepared)
         asking = None if self._writer is None else Asking(self._ledger, self._writer)
-        handed(self._driver, prepared, last_text(found), asking, tapped=tap.installed)
+        recorded = tap.installed or records()
+        handed(self._driver, prepared, last_text(found), asking, recorded=recorded)
         return found

@@ -212,6 +212,11 @@ def whom() -> Attribution:
     return attribution_of(active_instrument_tags.get(), _switch.outer())
 
 
+def records() -> bool:
+    """Whether calls that are made here are recorded, by events if not by the tap."""
+    return bool(_switch.accounts())
+
+
 def uninstall() -> None:
     """Stop recording; without `install` it does nothing."""
     _switch.off(None)

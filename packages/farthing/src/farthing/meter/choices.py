@@ -108,6 +108,12 @@ def withdraw(choice: Choice) -> None:
     _offered.pop(id(choice), None)
 
 
+def awaited() -> bool:
+    """Whether any choice may be about a request of this context."""
+    waiting = _waiting.get()  # mostly none: every call that the tap has not seen asks
+    return bool(_offered) or (bool(waiting) and any(not one.settled for one in waiting))
+
+
 def chosen(shape: Shape, text: Callable[[], str]) -> tuple[Choice, ...]:
     """The choices about a request of that shape that leaves this context now.
 

@@ -15,6 +15,9 @@ from farthing.attribution import Attribution
 from farthing.entry import CallType
 from farthing.meter.account import Account
 from farthing.meter.following import Follower, follower
+from farthing.wire.prompt import Shape
+
+_NO_SHAPE = Shape(None, 0, 0)
 
 
 class Run:
@@ -32,6 +35,7 @@ class Run:
         siblings: How many runs the same framework call started together.
         deferred: Whether its request may leave later, and in another context than its start:
             a stream that sends it when it is first read.
+        shape: Tells the shape of what the framework was given; its model is left to the request.
         accounts: Where its entries go.
         claims: How many requests left for it.
         answered: Whether one of them was answered.
@@ -69,6 +73,7 @@ class Run:
         'parent_id',
         'pending',
         'provider',
+        'shape',
         'siblings',
         'started_ns',
         'tapped',
@@ -93,6 +98,7 @@ class Run:
         deferred: bool = False,
         text: Callable[[], str] = str,
         input_chars: Callable[[], int] = int,
+        shape: Callable[[], Shape] = lambda: _NO_SHAPE,
     ) -> None:
         self.id = run_id
         self.key = run_id if key is None else key
@@ -107,6 +113,7 @@ class Run:
         self.deferred = deferred
         self.text = text
         self.input_chars = input_chars
+        self.shape = shape
         self.follower = follower()
         self.claims = 0
         self.answered = False

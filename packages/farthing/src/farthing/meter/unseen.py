@@ -1,4 +1,8 @@
-"""A run that the HTTP tap has not seen, for the meter: as its framework tells it, or counted."""
+"""A run that the HTTP tap has not seen, for the meter: as its framework tells it, or counted.
+
+What levers decided about its request is hung on its entry as the tap would have done, where the
+messages that the framework was given tell which request that is.
+"""
 
 from asyncio import CancelledError
 from dataclasses import replace
@@ -7,7 +11,7 @@ from functools import partial
 from farthing.entry import EntryStatus, UsageSource
 from farthing.estimate import tokens
 from farthing.meter.account import decide, post
-from farthing.meter.choices import Answer
+from farthing.meter.choices import Answer, Choice, awaited, chosen
 from farthing.meter.following import Follower, Posted, cost_of
 from farthing.meter.observed import Observed
 from farthing.meter.runs import Run
@@ -20,7 +24,7 @@ _FIRST_ERROR_STATUS = 400
 
 def post_told(run: Run, api: str, *answer: object, source: UsageSource = 'reported') -> bool:
     """Post an answer as it was told, unpriced (`Meter.post_answered`); whether that could be."""
-    if len(run.accounts) != 1 or run.follower is not None:
+    if len(run.accounts) != 1 or run.follower is not None or awaited():
         return False
     account = run.accounts[0]
     counted = account.meter.post_answered(run, api, source, *answer)
@@ -42,23 +46,31 @@ def post_answer(run: Run, reading: Reading, *, api: str, estimated: bool = False
 def post_observed(run: Run, seen: Observed) -> None:
     """Post the run's only attempt, of which this was seen."""
     entries = post(run.accounts, seen)
-    if run.follower is not None:
-        ok = seen.status in {'ok', 'cache_hit'}
-        _tell(run, run.follower, seen.reading, cost=cost_of(entries), ok=ok)
-
-
-def _tell(
-    run: Run, follower: Follower, reading: Reading | None, *, cost: int | None, ok: bool
-) -> None:
     answer = Answer(
         time=run.time,
         first_token_us=run.first_token_us() or run.age_us(),
-        reading=reading,
-        ok=ok,
+        reading=seen.reading,
+        ok=seen.status in {'ok', 'cache_hit'},
         official=False,
         provider=run.provider or 'unknown',
         model=run.model,
     )
+    for choice in _choices(run, seen):
+        # What was counted by us is no measurement.
+        told = answer if seen.usage_source == 'reported' else replace(answer, reading=None)
+        decide(run.accounts, choice.about(seen.id, told))
+    if run.follower is not None:
+        _tell(run, run.follower, answer, cost=cost_of(entries))
+
+
+def _choices(run: Run, seen: Observed) -> tuple[Choice, ...]:
+    """What was decided about the request; a framework's own cache sends none."""
+    if seen.status == 'cache_hit' or not awaited():
+        return ()
+    return chosen(run.shape(), run.text)
+
+
+def _tell(run: Run, follower: Follower, answer: Answer, *, cost: int | None) -> None:
     follower.posted(
         Posted(
             entry_id=_entry_id(run),

@@ -20,7 +20,7 @@ class Asks(Protocol):
 
 
 def handed(
-    driver: ContextDriver, prepared: Prepared, text: str, asks: Asks | None, *, tapped: bool
+    driver: ContextDriver, prepared: Prepared, text: str, asks: Asks | None, *, recorded: bool
 ) -> None:
     """Have the summary made that is wanted: once the call is answered, or now.
 
@@ -29,7 +29,7 @@ def handed(
         prepared: The view.
         text: The last text of the user in it, which the call is known by.
         asks: Who is asked for a summary; `None` where nobody can be.
-        tapped: Whether the answer is heard of.
+        recorded: Whether whoever records calls sees this one, and tells of its answer.
     """
 
     def make() -> None:
@@ -42,7 +42,7 @@ def handed(
         else:
             driver.aafter(prepared, asks.aask)
 
-    heard = tapped and bool(text)
+    heard = recorded and bool(text)
     if heard:
         driver.offer(prepared, text, make)
     if prepared.overdue or not heard:
