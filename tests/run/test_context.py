@@ -1,5 +1,6 @@
 """The driver of context control, without any framework: its store, its races, its books."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -110,6 +111,27 @@ def test_a_process_that_dies_before_its_summary_is_there_loses_nothing(driver, c
     assert (7, None) == (len(waiting.view.kept), waiting.wanted)
     assert 9 == len(again.view.kept)
     assert again.wanted is not None
+
+
+async def test_a_summariser_that_never_answers_is_given_up_and_asked_again_later(
+    ledger, clock
+) -> None:
+    one = ContextDriver(meter(ledger), (SUMMARY,), name='test', now=clock, summary_timeout_s=0.01)
+
+    async def silent(_: Any) -> Answered:
+        return await asyncio.get_running_loop().create_future()
+
+    await one.aprepare(talk(2))
+    one.aafter(await one.aprepare(talk(3)), silent)
+    assert await one.aflush()
+    at_once = await one.aprepare(talk(4))
+    clock.now_s += 60
+    later = await one.aprepare(talk(5))
+
+    assert {'summary': 1} == dict(one.failures)
+    assert (7, None) == (len(at_once.view.kept), at_once.wanted)
+    assert 9 == len(later.view.kept)
+    assert later.wanted is not None
 
 
 def test_a_process_that_dies_while_it_writes_leaves_the_old_state(tmp_path) -> None:
