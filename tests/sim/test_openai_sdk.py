@@ -202,3 +202,13 @@ def test_errors_have_the_providers_shape(client):
 
     assert ('messages', 'empty_array') == (caught.value.param, caught.value.code)
     assert caught.value.request_id.startswith('req_sim_')
+
+
+def test_a_model_that_the_server_was_not_given_is_unknown(sim, client):
+    sim.reset(models={'gpt-5-mini': 100})
+
+    with pytest.raises(openai.NotFoundError, match='does not exist'):
+        client.chat.completions.create(model='gpt-x', messages=HELLO)
+    with pytest.raises(openai.BadRequestError, match='at most 100 completion tokens'):
+        client.responses.create(model='gpt-5-mini', input='Hello', max_output_tokens=101)
+    assert client.chat.completions.create(model='gpt-5-mini', messages=HELLO).choices

@@ -28,6 +28,8 @@ def take(surface: Surface, body: Json, stamp: Stamp, state: State) -> Taken:
     """
     with readable():
         surface.check(body)
+        if state.models is not None:
+            surface.check_model(body, state.models)
         stamp = _continued(surface, body, stamp, state)
         visit = surface.visit(body, stamp, state.caches)
     if not state.caches.rules.enabled:

@@ -6,7 +6,7 @@ of the input that no cache served or stored, as there.
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -55,6 +55,20 @@ def check(body: Json) -> None:
             )
         if (body.get('tool_choice') or {}).get('type') in {'any', 'tool'}:
             raise Refusal(400, 'Thinking may not be enabled when tool_choice forces tool use.')
+
+
+def check_model(body: Json, models: Mapping[str, int]) -> None:
+    """Refuse a model that is none of these, or more output than it gives."""
+    model, asked = body['model'], body['max_tokens']
+    if model not in models:
+        raise Refusal(404, f'model: {model}')
+    # https://github.com/anthropics/claude-code/issues/24451
+    if asked > models[model]:
+        raise Refusal(
+            400,
+            f'max_tokens: {asked} > {models[model]}, which is the maximum allowed number of output '
+            f'tokens for {model}',
+        )
 
 
 def check_count(body: Json) -> None:

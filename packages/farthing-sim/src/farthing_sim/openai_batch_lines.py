@@ -60,6 +60,8 @@ class _Dialect:
         counts_queue = bool(batch.schedule.rules.openai_queue)
         for total, line in enumerate(batch.requests.lines(), 1):
             problem, body = _read(line, batch, ids)
+            if problem is None and total == 1:
+                problem = _no_model(batch)
             if problem is not None:
                 batch.problems.append(problem | {'line': total})
             inputs += _embedded(body)
@@ -154,6 +156,15 @@ def _mismatch(request: Json, batch: Batch, ids: AbstractSet[str]) -> Json | None
         message = f'The model {model!r} does not match the rest of the batch; it is for one model.'
         return _error('mismatched_model', message, 'body.model')
     return None
+
+
+def _no_model(batch: Batch) -> Json | None:
+    """A model that there is not fails the whole file, and the first line is told for all."""
+    model, models = batch.facts['model'], batch.state.models
+    if models is None or model in models:
+        return None
+    message = f'The provided model {model!r} is not supported by the Batch API.'
+    return _error('model_not_found', message, 'body.model')
 
 
 def _embedded(body: Json) -> int:

@@ -12,6 +12,7 @@ from farthing_sim import tokens
 from farthing_sim.caches import Caches
 from farthing_sim.openai_common import (
     REQUEST_ID,
+    check_model,
     failure,
     function_schema,
     reasons,
@@ -21,7 +22,7 @@ from farthing_sim.openai_prompt import Prompt, check_cache, has_breakpoints
 from farthing_sim.reply import Ask, Reply, Tool, reply
 from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Visit, as_list, require
 
-__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'events', 'failure', 'visit']
+__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'check_model', 'events', 'failure', 'visit']
 
 API = 'openai_chat'
 _STOP = {'end': 'stop', 'length': 'length', 'sequence': 'stop', 'tool': 'tool_calls'}

@@ -25,6 +25,25 @@ def failure(refusal: Refusal, request_id: str) -> Json:  # noqa: ARG001 - here o
     }
 
 
+def check_model(body: Json, models: Mapping[str, int]) -> None:
+    """Refuse a model that is none of these, or more output than it gives."""
+    model = body['model']
+    if model not in models:
+        # https://github.com/openai/openai-python/issues/3071
+        raise Refusal(404, f'The model `{model}` does not exist or you do not have access to it.')
+    for name in ('max_tokens', 'max_completion_tokens', 'max_output_tokens'):
+        asked = body.get(name)
+        # https://github.com/tailcallhq/forgecode/issues/1185
+        if asked is not None and asked > models[model]:
+            raise Refusal(
+                400,
+                f'{name} is too large: {asked}. This model supports at most {models[model]} '
+                f'completion tokens, whereas you provided {asked}.',
+                param=name,
+                code='invalid_value',
+            )
+
+
 def served_tier(body: Json) -> str:
     """The tier that serves a request: what it asks for, `auto` being the default one."""
     asked = body.get('service_tier')

@@ -13,10 +13,20 @@ from typing import Any
 
 from farthing_sim import tokens
 from farthing_sim.caches import Caches
-from farthing_sim.openai_common import REQUEST_ID, failure
+from farthing_sim.openai_common import REQUEST_ID, check_model, failure
 from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Visit, require
 
-__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'events', 'failure', 'vector', 'visit']
+__all__ = [
+    'API',
+    'REQUEST_ID',
+    'answer',
+    'check',
+    'check_model',
+    'events',
+    'failure',
+    'vector',
+    'visit',
+]
 
 API = 'openai_embeddings'
 _DIMENSIONS = 1536

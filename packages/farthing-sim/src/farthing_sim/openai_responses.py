@@ -11,12 +11,29 @@ from typing import Any
 
 from farthing_sim import tokens
 from farthing_sim.caches import Caches
-from farthing_sim.openai_common import REQUEST_ID, failure, function_schema, reasons, served_tier
+from farthing_sim.openai_common import (
+    REQUEST_ID,
+    check_model,
+    failure,
+    function_schema,
+    reasons,
+    served_tier,
+)
 from farthing_sim.openai_prompt import Prompt, check_cache
 from farthing_sim.reply import Ask, Reply, Tool, reply
 from farthing_sim.surface import Event, Input, Json, Refusal, Stamp, Visit, require
 
-__all__ = ['API', 'REQUEST_ID', 'answer', 'check', 'events', 'failure', 'items', 'visit']
+__all__ = [
+    'API',
+    'REQUEST_ID',
+    'answer',
+    'check',
+    'check_model',
+    'events',
+    'failure',
+    'items',
+    'visit',
+]
 
 API = 'openai_responses'
 _ECHOED: Json = {

@@ -12,7 +12,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,15 +80,23 @@ class Sim:
             connection.request('GET', '/__sim__/charges')
             return [json.loads(line) for line in connection.getresponse()]
 
-    def reset(self, *, rules: CacheRules | None = None, batches: BatchRules | None = None) -> None:
+    def reset(
+        self,
+        *,
+        rules: CacheRules | None = None,
+        batches: BatchRules | None = None,
+        models: Mapping[str, int] | None = None,
+    ) -> None:
         """Forget log, planned faults, conversations, caches, files and batches; tell real time.
 
         Args:
             rules: How the prompt caches work until the next reset; those of the server unless
                 given.
             batches: How batches go until then, likewise.
+            models: The models that there are until then, and the most output tokens of each; any
+                name is a model, without a limit, unless given.
         """
-        self.state.reset(rules, batches=batches)
+        self.state.reset(rules, batches=batches, models=models)
 
 
 @contextlib.contextmanager

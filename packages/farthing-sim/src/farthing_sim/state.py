@@ -30,6 +30,8 @@ class State:
         caches: Used by the server's loop alone, as the next two.
         batches: What was asked for in batches.
         files: What was uploaded, and what batches have written.
+        models: The models that there are, and the most output tokens of each; `None` takes any
+            name, and any limit.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class State:
         self.caches = Caches(rules)
         self.batches = Batches(batches)
         self.files = Files()
+        self.models: Mapping[str, int] | None = None
         self._rules = rules
         self._batch_rules = batches
         self._seed = seed
@@ -96,19 +99,27 @@ class State:
         with self._lock:
             return [dict(entry) for entry in self._log]
 
-    def reset(self, rules: CacheRules | None = None, *, batches: BatchRules | None = None) -> None:
+    def reset(
+        self,
+        rules: CacheRules | None = None,
+        *,
+        batches: BatchRules | None = None,
+        models: Mapping[str, int] | None = None,
+    ) -> None:
         """Forget everything, and tell the real time. Ids go on, so that none is given twice.
 
         Args:
             rules: How the prompt caches work until the next reset; `None` takes the rules that
                 the server began with.
             batches: How batches go until then, likewise.
+            models: See the attribute.
         """
         self.clock.reset()
         self.caches = Caches(rules or self._rules)
         self.batches.close()
         self.batches = Batches(batches or self._batch_rules)
         self.files = Files()
+        self.models = models
         with self._lock:
             self._log.clear()
             self._plan.clear()

@@ -104,6 +104,15 @@ class Surface(Protocol):
         """Raise a `Refusal` where the provider would."""
         ...
 
+    def check_model(self, body: Json, models: Mapping[str, int]) -> None:
+        """Raise a `Refusal` for a model that is none of these, or for more output than it gives.
+
+        Args:
+            body: A checked request.
+            models: The most output tokens, by model.
+        """
+        ...
+
     def visit(self, body: Json, stamp: Stamp, caches: 'Caches') -> Visit:
         """Count a checked request's input and look it up in the provider's prompt cache."""
         ...
