@@ -26,7 +26,7 @@ class Remote:
         file: Id of its input file.
         outputs: Where its results are, behind the API's version.
         full: Whether it failed because the queue is full.
-        refused: Numbers, from 0, of the lines that made it fail.
+        refused: Numbers, from 0, of the lines that made it fail; none where all of them did.
         reason: Why it failed, in the provider's words.
     """
 

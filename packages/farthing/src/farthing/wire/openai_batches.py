@@ -17,6 +17,8 @@ _ENDED = frozenset({'completed', 'expired', 'cancelled'})
 _EXPIRED = frozenset({'batch_expired', 'request_timeout'})
 _CANCELLED = frozenset({'batch_cancelled'})
 _FIRST_ERROR = 400
+_OF_THE_FILE = frozenset({'model_not_found'})
+"""Errors of which the first line is told, and which all lines of a file share."""
 
 
 def line(custom_id: str, path: str, body: bytes) -> bytes:
@@ -53,7 +55,8 @@ def remote(words: Words) -> Remote:
     """A batch as it is shown."""
     status = words.get('status')
     errors = objects(inner(words, 'errors').get('data'))
-    lines = [one.get('line') for one in errors]
+    shared = any(one.get('code') in _OF_THE_FILE for one in errors)
+    lines = [] if shared else [one.get('line') for one in errors]
     outputs = (text(words, 'output_file_id'), text(words, 'error_file_id'))
     counts = inner(words, 'request_counts')
     created, total = words.get('created_at'), counts.get('total')
