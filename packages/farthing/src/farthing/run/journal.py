@@ -20,6 +20,7 @@ RETENTION_S = 30 * 86_400.0
 """How long texts of a job that is over are kept."""
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _APPLICATION_ID = 0x4652544A  # `FRTJ`
+_VERSION = 1
 _AT_ONCE = 500
 _WAIT_S = 30.0
 _TABLES = (
@@ -32,6 +33,7 @@ _TABLES = (
         sum INTEGER NOT NULL, PRIMARY KEY (job, key)
     ) STRICT""",
     f'PRAGMA application_id = {_APPLICATION_ID}',
+    f'PRAGMA user_version = {_VERSION}',
 )
 
 
@@ -71,9 +73,10 @@ class Journal:
     def keep_requests(
         self, job: str, requests: Iterable[tuple[str, bytes]], names: Mapping[str, str] = NO_NAMES
     ) -> None:
-        """Keep bodies by key, and what the user calls them; what is kept already stays."""
+        """Keep bodies by key, and what the user calls them; a damaged one is made good."""
         self._keep(
-            'INSERT OR IGNORE INTO request VALUES (?, ?, ?, ?, ?)',
+            'INSERT INTO request VALUES (?, ?, ?, ?, ?) ON CONFLICT (job, key) DO UPDATE '
+            'SET body = excluded.body, sum = excluded.sum WHERE body IS NOT excluded.body',
             ((job, key, body, crc32(body), names.get(key)) for key, body in requests),
         )
 
@@ -168,9 +171,14 @@ class Journal:
         )
         try:
             (application,) = db.execute('PRAGMA application_id').fetchone()
+            (version,) = db.execute('PRAGMA user_version').fetchone()
             (tables,) = db.execute('SELECT count(*) FROM sqlite_master').fetchone()
             if tables and application != _APPLICATION_ID:
                 raise sqlite3.DatabaseError('it is a file of another program')  # noqa: TRY301
+            if version > _VERSION:
+                raise sqlite3.DatabaseError(  # noqa: TRY301
+                    f'it has version {version}, and this farthing knows {_VERSION}: update it'
+                )
             db.execute('PRAGMA journal_mode = TRUNCATE')
             db.execute('PRAGMA synchronous = FULL')
             db.execute('PRAGMA secure_delete = ON')

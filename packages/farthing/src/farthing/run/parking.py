@@ -314,7 +314,8 @@ class Lot:
                 other = view.answered(one.digest)
                 if other is not None and self._reused(one, other):
                     return
-            if item is None and not known:
+            if not known:
+                # Also of an item that is stored already: its body may be damaged in the journal.
                 fresh[one.key] = self._drafting.draft(
                     one.asked,
                     one.digest,
@@ -408,9 +409,11 @@ class Lot:
         """Nothing more will be answered: tell all who wait."""
         with self._lock:
             self.failure = error
-            left = [*self._arrived, *(one for some in self._waiters.values() for one in some)]
+            # What was being stored just now stands among both.
+            waiting = (one for some in self._waiters.values() for one in some)
+            left = {id(one): one for one in (*self._arrived, *waiting)}
             self._arrived.clear()
             self._waiters.clear()
-        for one in left:
+        for one in left.values():
             self._resolve(one, refusal(one.asked.provider, error))
         self.notify()
