@@ -5,7 +5,10 @@ from collections import Counter
 
 import httpx
 import pytest
+from langchain_core.runnables import RunnableLambda
 from langchain_openai import AzureChatOpenAI
+
+from farthing.io.tap import tap
 
 ANSWER = {
     'id': 'chatcmpl-1',
@@ -77,3 +80,51 @@ async def test_a_job_whose_requests_are_all_batched_warns_of_nothing(
     assert {} == job.unbatched
     assert [] == caplog.records
     assert outcomes[0].cost_usd
+
+
+async def test_what_a_tool_posts_to_an_address_of_its_own_is_not_parked(
+    claude, runner, sim
+) -> None:
+    """Also where the path ends as those of the providers do."""
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.path)
+        return httpx.Response(200, json={'sent': True})
+
+    mail = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    model = claude()
+
+    async def work(text: str) -> bool:
+        await model.ainvoke(text)
+        posted = await mail.post('https://mail.example.com/me/messages', json={'to': 'you'})
+        return posted.json()['sent']
+
+    job = await runner().submit(RunnableLambda(work), ['one', 'two'])
+    outcomes = [outcome async for outcome in job.results()]
+    await mail.aclose()
+
+    assert [True, True] == [one.output for one in outcomes]
+    assert ['/me/messages'] * 2 == sent
+    assert {} == job.unbatched
+    assert 2 == len(sim.charges())
+
+
+async def test_what_is_posted_to_a_listed_address_by_hand_is_parked(
+    runner, sim, monkeypatch
+) -> None:
+    body = {'model': 'claude-sonnet-4-6', 'max_tokens': 20, 'messages': [
+        {'role': 'user', 'content': 'Write 3 words'},
+    ]}  # fmt: skip
+    monkeypatch.setattr(tap.endpoints, '_listed', {})
+    tap.endpoints.add(sim.anthropic_url)
+
+    async def work(key: str) -> int:
+        headers = {'x-api-key': key, 'anthropic-version': '2023-06-01'}
+        async with httpx.AsyncClient(base_url=sim.anthropic_url, headers=headers) as client:
+            return (await client.post('/v1/messages', json=body)).status_code
+
+    job = await runner().submit(RunnableLambda(work), ['sk-simulated'])
+
+    assert [200] == [one.output async for one in job.results()]
+    assert [True] == [one['batch_id'] is not None for one in sim.charges()]

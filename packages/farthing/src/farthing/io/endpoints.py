@@ -1,6 +1,7 @@
 """Which requests are calls to a provider, and what their address says."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,6 +48,25 @@ class Endpoints:
             return None
         body = loads(request.content)
         return None if body is None else Exchange(found, wire.for_api(found.api), body, default)
+
+    def of_job(self, request: Any) -> wire.Endpoint | None:
+        """The billed call that a request of a batch job is; `None` where it is none.
+
+        At an address that nobody knows it is one only if a provider's SDK sends it: a tool may
+        post its own things to a path that ends in `/messages`.
+        """
+        if request.method != 'POST':
+            return None
+        url = request.url
+        known = wire.endpoint(url.host, url.path)
+        if known is not None:
+            return known
+        netloc = url.netloc.decode('ascii')
+        if netloc not in self._listed and not wire.by_sdk(request.headers):
+            return None
+        known = wire.endpoint(url.host, url.path, listed=True)
+        provider = self._listed.get(netloc)
+        return known if known is None or provider is None else replace(known, provider=provider)
 
     def _endpoint(self, url: Any) -> Endpoint | None:
         host, path = url.host, url.path

@@ -148,25 +148,24 @@ class Parked:
             decide(accounts, choice.about(entry_id, answer))
 
 
-def parked(request: Any, seat: Seat) -> Parked | None:
+def parked(request: Any, seat: Seat, known: Endpoint) -> Parked | None:
     """The request in the lot of its seat; `None` where it leaves at once.
 
     A billed call that no batch takes is counted by the lot, which warns of it: whoever runs a job
     expects half the price.
 
+    Args:
+        request: A request of httpx or httpx2.
+        seat: Whose code sends it.
+        known: The billed call that it is.
+
     Raises:
         Dropped: The seat's code was let go.
     """
-    if request.method != 'POST':
-        return None
-    url = request.url
-    known = endpoint(url.host, url.path, listed=True)
-    body = None if known is None else loads(request.content)
-    if known is None or body is None:
-        return None
     dialect = DIALECTS.get(known.provider)
-    place = None if dialect is None else _place(str(url), dialect.paths)
-    if place is None:
+    place = None if dialect is None else _place(str(request.url), dialect.paths)
+    body = None if place is None else loads(request.content)
+    if place is None or body is None:
         seat.lot.pass_by(seat, known.provider)
         return None
     return Parked(seat, request, known, place, body)

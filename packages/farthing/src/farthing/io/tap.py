@@ -169,19 +169,21 @@ def _safely(exchange: Exchange, step: Callable[..., None], *facts: Any) -> None:
                 _lose(account, error)
 
 
-def _parked(request: Any, seat: 'Seat') -> 'Parked | None':
+def _parked(request: Any, seat: 'Seat | None', endpoints: Endpoints) -> 'Parked | None':
     """The request in the lot of its job; batches are loaded by those alone who use them."""
+    known = None if seat is None else endpoints.of_job(request)
+    if seat is None or known is None:
+        return None
     from farthing.io.parked import parked  # noqa: PLC0415 - see above
 
-    return parked(request, seat)
+    return parked(request, seat, known)
 
 
 def _sync_send(module: Any, owner: Tap, original: Callable[..., Any]) -> Callable[..., Any]:
     passing = _sync_stream(module)
 
     def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        seat = parking.get()
-        waiting = None if seat is None else _parked(request, seat)
+        waiting = _parked(request, parking.get(), owner.endpoints)
         if waiting is not None:
             return waiting.wait(module)
         exchange = owner.exchange(request)
@@ -205,8 +207,7 @@ def _async_send(
     passing = _async_stream(module)
 
     async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        seat = parking.get()
-        waiting = None if seat is None else _parked(request, seat)
+        waiting = _parked(request, parking.get(), owner.endpoints)
         if waiting is not None:
             return await waiting.awaited(module)
         exchange = owner.exchange(request)

@@ -9,7 +9,7 @@ from typing import Any
 
 from farthing.errors import InputError
 from farthing.wire import anthropic, gemini, langchain, openai
-from farthing.wire.endpoints import Endpoint, endpoint, model_of, region_of
+from farthing.wire.endpoints import Endpoint, by_sdk, endpoint, model_of, region_of
 from farthing.wire.reading import Part, Reader, Reading, Request, Stream
 
 READERS: Mapping[str, Reader] = {
@@ -64,6 +64,7 @@ __all__ = [
     'Reading',
     'Request',
     'Stream',
+    'by_sdk',
     'endpoint',
     'for_api',
     'model_of',

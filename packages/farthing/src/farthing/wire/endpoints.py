@@ -1,6 +1,7 @@
 """Which requests are billed model calls, by the address that they go to."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _MESSAGES = 'anthropic_messages'
@@ -76,6 +77,11 @@ def endpoint(
         return None
     api = _api(path, method)
     return None if api is None else Endpoint(provider=provider or _OWNERS[api], api=api)
+
+
+def by_sdk(headers: Mapping[str, str]) -> bool:
+    """Whether an SDK of Anthropic or OpenAI sends a request: both are made by one generator."""
+    return 'x-stainless-lang' in headers
 
 
 def region_of(host: str) -> str | None:
