@@ -109,6 +109,7 @@ class Batch:
     _steps: Iterator[bool] = field(init=False)
     _begins: list[Callable[[], None]] = field(default_factory=list)
     _unwritten: list[Outcome] = field(default_factory=list)
+    _late: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._steps = self._process()
@@ -146,6 +147,10 @@ class Batch:
         self._write()
         self.dialect.finish(self)
         self.finished = True
+        while self._late and self.state.clock() < self.schedule.end_s + self.schedule.fault.late_s:
+            yield False
+        self._unwritten += self._late
+        self._write()
 
     def _settle(self, line: Json) -> None:
         custom_id, body = self.dialect.open(line)
@@ -202,6 +207,9 @@ class Batch:
         """What the results tell of an outcome: one line, unless the fault says otherwise."""
         match self.schedule.fault.of_line(self.position):
             case 'missing':
+                return []
+            case 'late':
+                self._late.append(outcome)
                 return []
             case 'duplicate':
                 return [outcome, outcome]

@@ -15,7 +15,7 @@ HEADER = 'x-farthing-sim-fault'
 
 
 _ERRORS = range(400, 600)
-_FATES = frozenset({'missing', 'duplicate', 'unknown', 'expired', 'canceled', 'blank'})
+_FATES = frozenset({'missing', 'late', 'duplicate', 'unknown', 'expired', 'canceled', 'blank'})
 
 
 class FaultError(ValueError):
@@ -44,10 +44,11 @@ class Fault:
             `openai_batches.create`. Without it, that is the next call to a model.
         hidden_s: A batch or file that is made is not listed for so long.
         lines: What becomes of single requests of a batch, by their position (or `*` for all
-            that are not named), which is a number in a string: `missing`, `duplicate` or
-            `unknown` (one line more, with an id that nobody sent) in the results, `expired`,
-            `canceled`, `blank` (OpenAI's status 0, without a body), or the status of an error,
-            which tells `message`.
+            that are not named), which is a number in a string: `missing`, `late` (missing until
+            `late_s` after the end), `duplicate` or `unknown` (one line more, with an id that
+            nobody sent) in the results, `expired`, `canceled`, `blank` (OpenAI's status 0,
+            without a body), or the status of an error, which tells `message`.
+        late_s: How long after the end of a batch its `late` lines are missing in the results.
         stalls_after: The batch answers so many requests, and no more.
         cancel_completes: So many requests are still answered after a cancellation.
         queue_full: OpenAI's validation fails, because too many tokens are enqueued.
@@ -66,6 +67,7 @@ class Fault:
     on: str | None = None
     hidden_s: float = 0
     lines: Mapping[str, str | int] | None = None
+    late_s: float = 0
     stalls_after: int | None = None
     cancel_completes: int = 0
     queue_full: bool = False
