@@ -73,6 +73,7 @@ def remote(words: Words) -> Remote:
         created_s=datetime.fromisoformat(str(words.get('created_at'))).timestamp(),
         requests=sum(n for n in counts.values() if isinstance(n, int)) if counts else None,
         # The key is never sent to an address that an answer tells: `results_url` is this one.
+        answered=counts.get('succeeded') if ended else None,
         outputs=(f'/messages/batches/{found}/results',) if ended else (),
     )
 

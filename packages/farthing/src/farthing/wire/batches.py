@@ -25,6 +25,8 @@ class Remote:
         label: The label of ours that it carries; `None` where it carries none.
         file: Id of its input file.
         outputs: Where its results are, behind the API's version.
+        answered: How many requests it answered; `None` while it does not say.
+        tokens: Tokens of all its answers together; `None` where it does not say.
         full: Whether it failed because the queue is full.
         refused: Numbers, from 0, of the lines that made it fail; none where all of them did.
         reason: Why it failed, in the provider's words.
@@ -37,6 +39,8 @@ class Remote:
     label: str | None = None
     file: str | None = None
     outputs: tuple[str, ...] = ()
+    answered: int | None = None
+    tokens: int | None = None
     full: bool = False
     refused: tuple[int, ...] = ()
     reason: str | None = None
@@ -53,6 +57,7 @@ class Line:
         body: The answer, or the error in the provider's own shape; `None` where there is neither.
         kind: Type or code of the error.
         message: The provider's words about it.
+        tokens: Tokens of the answer, as the provider adds them up; `None` where it does not.
     """
 
     custom_id: str
@@ -61,6 +66,7 @@ class Line:
     body: Words | None = None
     kind: str | None = None
     message: str = ''
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

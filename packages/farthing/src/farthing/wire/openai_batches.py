@@ -81,6 +81,9 @@ def remote(words: Words) -> Remote:
         # A file that holds nothing is null, and now and then an empty string.
         # https://github.com/tobert/kaibo/pull/93
         outputs=tuple(f'/files/{one}/content' for one in outputs if one),
+        answered=counts.get('completed'),
+        # A batch of before September 2025, or of a gateway, has no usage, or one of zeros.
+        tokens=inner(words, 'usage').get('total_tokens') or None,
         full=any(one.get('code') == 'token_limit_exceeded' for one in errors),
         refused=tuple(one - 1 for one in lines if isinstance(one, int) and one > 0),
         reason='; '.join(text(one, 'message') or text(one, 'code') or '' for one in errors) or None,
@@ -106,7 +109,13 @@ def result(words: Words) -> Line:
     body = response.get('body')
     body = body if isinstance(body, dict) else None
     if 0 < status < _FIRST_ERROR and body is not None:
-        return Line(custom_id=custom_id, ending='answered', status=status, body=body)
+        return Line(
+            custom_id=custom_id,
+            ending='answered',
+            status=status,
+            body=body,
+            tokens=inner(body, 'usage').get('total_tokens'),
+        )
     told = inner(body or {}, 'error')
     kind = kind or text(told, 'code') or text(told, 'type')
     return Line(
