@@ -30,6 +30,8 @@ _COLUMNS = (
     Column(name='batches', title='batches', kind='count'),
     Column(name='cost_usd', title='cost', kind='money'),
     Column(name='unpriced', title='unpriced', kind='count'),
+    Column(name='in_doubt', title='in doubt', kind='count'),
+    Column(name='duplicates', title='twice', kind='count'),
 )
 _format = click.option(
     '--format', 'form', type=click.Choice(['table', 'json']), default='table', show_default=True

@@ -37,9 +37,11 @@ class Status:
         sent: Requests that are in one, or are asked at once.
         done: Requests with an answer, or with a last error.
         batches: The provider's batches that are under way.
-        notes: What keeps those batches.
+        notes: What keeps those batches, and what was wrong with the results of others.
         cost_usd: Billed so far, without what has no price.
         unpriced: Requests whose cost is not known.
+        in_doubt: Attempts whose answer was lost and which may be billed; they are not in the cost.
+        duplicates: Answers to what was answered before; they are billed, and in the cost.
     """
 
     id: str
@@ -52,6 +54,8 @@ class Status:
     notes: tuple[str, ...]
     cost_usd: Decimal
     unpriced: int
+    in_doubt: int
+    duplicates: int
 
 
 class Desk:
@@ -130,8 +134,9 @@ class Desk:
         with self.ledger.batches() as view:
             one = view.job(job)
             counts = view.counts(one.id)
-            open_ = view.submissions(one.id, *OPEN)
+            batches = view.submissions(one.id)
             cost, _, unpriced = view.spent(one.id)
+            in_doubt, duplicates = view.doubts(one.id)
         return Status(
             id=one.id,
             state=one.state,
@@ -139,10 +144,16 @@ class Desk:
             waiting=counts.get('waiting', 0),
             sent=counts.get('sent', 0) + counts.get('sync', 0),
             done=counts.get('done', 0),
-            batches=len(open_),
-            notes=tuple(f'{each.label}: {each.reason}' for each in open_ if each.reason),
+            batches=sum(each.state in OPEN for each in batches),
+            notes=tuple(
+                f'{each.batch or each.label}: {each.reason}'
+                for each in batches
+                if each.reason and each.state != 'failed'
+            ),
             cost_usd=usd(cost),
             unpriced=unpriced,
+            in_doubt=in_doubt,
+            duplicates=duplicates,
         )
 
     def tick(self, job: str, *, plan: bool = True) -> Tick:

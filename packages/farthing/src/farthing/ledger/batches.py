@@ -171,20 +171,61 @@ class View:
     def spent(self, job: str) -> tuple[int, int, int]:
         """What a job's lines cost in 1e-12 USD, what is under way may cost, and how many unknown.
 
-        Lines that were billed without a price, and items under way without a prediction, are
-        missing in the sums and counted.
+        What is in doubt counts as under way: it was billed, or was not. Lines that were billed
+        without a price, and what is under way without a prediction, are missing in the sums and
+        counted.
         """
         cost, unpriced = self._db.execute(
             'SELECT coalesce(sum(l.cost), 0), count(*) - count(l.cost) FROM batch_line l '
-            'JOIN batch_item i ON i.id = l.item WHERE i.job = ? AND l.outcome IS NOT NULL',
+            'JOIN batch_item i ON i.id = l.item '
+            "WHERE i.job = ? AND l.outcome IS NOT NULL AND l.outcome <> 'in doubt'",
             (job,),
         ).fetchone()
         under_way, unknown = self._db.execute(
-            'SELECT coalesce(sum(predicted), 0), count(*) - count(predicted) FROM batch_item '
-            "WHERE job = ? AND state IN ('sent', 'sync')",
+            'SELECT coalesce(sum(predicted * times), 0), count(*) - count(predicted) FROM ('
+            "SELECT predicted, iif(state = 'sync', 2, 1) AS times FROM batch_item "
+            "WHERE job = ?1 AND state IN ('sent', 'sync') UNION ALL "
+            "SELECT i.predicted, iif(l.label LIKE 'sync-%', 2, 1) FROM batch_item i "
+            "JOIN batch_line l ON l.item = i.id WHERE i.job = ?1 AND l.outcome = 'in doubt')",
             (job,),
         ).fetchone()
         return cost, under_way, unpriced + unknown
+
+    def doubts(self, job: str) -> tuple[int, int]:
+        """How many lines of a job may be billed and have no answer, and how many answer twice."""
+        in_doubt, duplicates = self._db.execute(
+            "SELECT count(iif(l.outcome = 'in doubt', 1, NULL)), "
+            "count(iif(l.outcome = 'duplicate', 1, NULL)) FROM batch_line l "
+            'JOIN batch_item i ON i.id = l.item WHERE i.job = ?',
+            (job,),
+        ).fetchone()
+        return in_doubt, duplicates
+
+    def in_doubt(self, label: str) -> bool:
+        """Whether a line of a submission may be billed and has no answer."""
+        (found,) = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM batch_line WHERE label = ? AND outcome = 'in doubt')",
+            (label,),
+        ).fetchone()
+        return bool(found)
+
+    def outcome(self, label: str, item: int) -> str | None:
+        """What became of a line; `None` where it is not settled."""
+        (found,) = self._db.execute(
+            'SELECT outcome FROM batch_line WHERE label = ? AND item = ?', (label, item)
+        ).fetchone()
+        return None if found is None else str(found)
+
+    def elsewhere(self, label: str, item: int) -> bool:
+        """Whether an item of a submission is done, or under way in another one, by now."""
+        (found,) = self._db.execute(
+            'SELECT EXISTS (SELECT 1 FROM batch_line l '  # noqa: S608
+            'JOIN batch_submission s ON s.label = l.label '
+            f'WHERE l.item = ?2 AND l.label <> ?1 AND l.outcome IS NULL AND s.state IN ({_OPEN})) '
+            "OR EXISTS (SELECT 1 FROM batch_item WHERE id = ?2 AND state = 'done')",
+            (label, item),
+        ).fetchone()
+        return bool(found)
 
     def rounds(self, job: str) -> tuple[int, int]:
         """What was predicted of the first round, and of all, in 1e-12 USD."""
@@ -354,6 +395,30 @@ class Change(View):
             (label, item, outcome, entry, cost),
         ).rowcount)  # fmt: skip
 
+    def resettle(
+        self, label: str, item: int, outcome: str, *, entry: str | None, cost: int | None
+    ) -> None:
+        """Note that a line which was settled without an answer has one after all."""
+        self._db.execute(
+            'UPDATE batch_line SET outcome = ?3, entry = ?4, cost = ?5 '
+            'WHERE label = ?1 AND item = ?2',
+            (label, item, outcome, entry, cost),
+        )
+
+    def duplicate(self, label: str, item: int) -> None:
+        """Note that a line answers what another one has answered before."""
+        self._db.execute(
+            "UPDATE batch_line SET outcome = 'duplicate' WHERE label = ? AND item = ?",
+            (label, item),
+        )
+
+    def lose(self, one: Submission, reason: str, now_s: float) -> None:
+        """The creation of a submission was never answered: its items wait again."""
+        if self.move(one, 'lost', now_s, looks=0, reason=reason) is None:
+            return
+        for item in self.unsettled(one.label):
+            self.again(item.id, counts=False)
+
     def ask(self, items: Sequence[Item], label: str) -> None:
         """Items are asked at once from now on, under a label of no batch."""
         for item in items:
@@ -368,12 +433,13 @@ class Change(View):
                 (label, item.id),
             )
 
-    def done(self, item: int, outcome: Outcome, entry: str | None) -> None:
-        """An item has its answer, or its last error."""
-        self._db.execute(
-            "UPDATE batch_item SET state = 'done', outcome = ?2, entry = ?3 WHERE id = ?1",
+    def done(self, item: int, outcome: Outcome, entry: str | None) -> bool:
+        """An item has its answer, or its last error; `False` where it had one before."""
+        return bool(self._db.execute(
+            "UPDATE batch_item SET state = 'done', outcome = ?2, entry = ?3 "
+            "WHERE id = ?1 AND state <> 'done'",
             (item, outcome, entry),
-        )
+        ).rowcount)  # fmt: skip
 
     def again(self, item: int, *, not_before_s: float = 0.0, counts: bool = True) -> None:
         """An item waits for another batch, from a time on; `counts`: an attempt was used up."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from farthing.batching.chunking import LIMITS
 from farthing.batching.jobs import Item, Job, Submission
 from farthing.batching.keys import owns
-from farthing.batching.orphans import Listed, Patience, seek
+from farthing.batching.orphans import Finding, Listed, Patience, seek
 from farthing.batching.retrying import Retries
 from farthing.batching.states import OPEN, SubmissionState
 from farthing.errors import BatchError
@@ -112,7 +112,7 @@ class Scheduler:
         self._providers = providers
         self._owner = f'{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}'
         self._moves = moves
-        self._collecting = Collecting(moves, settling)
+        self._collecting = Collecting(moves, settling, chosen.patience)
         self._sending = Sending(moves, journal, self._collecting, chosen.backoff_s)
         self._planning = Planning(moves, self._collecting.limits, chosen.room)
         self._at_once = AtOnce(moves, journal, settling, chosen.side_by_side)
@@ -165,6 +165,10 @@ class Scheduler:
             self._with(one, self._cancel if cancel else self._look)
         for one in self._of(job, 'ended'):
             self._with(one, self._collecting.collect)
+        for one in self._of(job, 'lost'):
+            self._with(one, self._look_for_lost)
+        for one in self._of(job, 'late'):
+            self._with(one, self._collecting.look_again)
         if cancel:
             for one in self._of(job, 'planned'):
                 self._moves.take_back(one, 'the batches are given up')
@@ -188,13 +192,13 @@ class Scheduler:
         else:
             self._with(one, self._seek)
 
-    def _seek(self, one: Submission, provider: Provider) -> None:
-        """Look for a batch whose creation was not answered."""
+    def _sought(self, one: Submission, provider: Provider) -> Finding:
+        """What the provider lists of a batch whose creation was not answered."""
         intent = one.intent
         listed = [_listed(remote) for remote in provider.listed(one.target, intent.sent_s)]
         with self._moves.ledger.batches() as view:
             known = view.batches(one.target.provider)
-        found = seek(
+        return seek(
             intent,
             listed,
             known=known,
@@ -202,6 +206,10 @@ class Scheduler:
             now_s=self._moves.now(),
             patience=self._settings.patience,
         )
+
+    def _seek(self, one: Submission, provider: Provider) -> None:
+        """Look for a batch whose creation was not answered."""
+        found = self._sought(one, provider)
         move, reason = self._moves.move, found.reason
         if found.verdict == 'adopt':
             move(one, 'submitted', batch=found.ids[0], reason=reason)
@@ -210,7 +218,33 @@ class Scheduler:
         elif found.verdict == 'wait':
             move(one, 'sending', looks=one.looks + 1, reason=reason)
         else:
-            move(one, 'planned', reason=None)
+            # Under another label, so that the results of both could be told apart.
+            with self._moves.ledger.changing_batches() as change:
+                change.lose(one, f'{reason}: its requests are sent again', self._moves.now())
+
+    def _look_for_lost(self, one: Submission, provider: Provider) -> None:
+        """Look, ever more rarely, for a batch whose requests were sent again.
+
+        One that is there after all is asked to stop, and what it has answered is booked.
+        """
+        if self._moves.now() < one.changed_s + self._settings.patience.settle_s * 2**one.looks:
+            return
+        found = self._sought(one, provider)
+        foreign = one.foreign
+        for batch in found.ids:
+            remote = provider.get(one.target, batch)
+            if found.verdict == 'adopt' or (
+                remote.state != 'running' and _is_ours(one, remote, provider)
+            ):
+                reason = 'it was created after all, when its requests were sent again'
+                self._moves.move(
+                    one, 'submitted', batch=batch, cancelling=True, looks=0, reason=reason
+                )
+                if remote.state == 'running':
+                    provider.cancel(one.target, batch)
+                return
+            foreign += (batch,) if remote.state != 'running' else ()
+        self._moves.move(one, 'lost', looks=one.looks + 1, foreign=foreign)
 
     def _prove(self, one: Submission, provider: Provider) -> None:
         """Which of the candidates is ours; only the results of one that has ended tell."""

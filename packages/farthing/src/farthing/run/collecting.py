@@ -7,6 +7,8 @@ from itertools import islice
 from farthing.batching.chunking import LIMITS, Limits
 from farthing.batching.jobs import Item, Submission
 from farthing.batching.keys import CustomId
+from farthing.batching.orphans import Patience
+from farthing.batching.tallying import Tally
 from farthing.run.moves import Moves
 from farthing.run.providers import Provider
 from farthing.run.settling import Result, Settling
@@ -21,41 +23,92 @@ _log = logging.getLogger('farthing')
 class Collecting:
     """Collects the results of one ledger's submissions.
 
-    Attributes:
-        strangers: Lines that were in our batches and are none of ours.
+    Args:
+        moves: Has the ledger.
+        settling: Settles them.
+        patience: How long results that are missing are waited for.
     """
 
-    def __init__(self, moves: Moves, settling: Settling) -> None:
+    def __init__(self, moves: Moves, settling: Settling, patience: Patience) -> None:
         self._moves = moves
         self._settling = settling
+        self._patience = patience
         self._requests: dict[str, int] = {}
-        self.strangers = 0
 
     def collect(self, one: Submission, provider: Provider) -> None:
         """Read all results of a submission that has ended, and settle what is missing in them.
 
-        Broken off, it is begun again: settled lines stay as they are.
+        Broken off, it is begun again: settled lines stay as they are. Where one is missing that
+        may have been answered, its item is sent again only when the results have been read again
+        for a while; and they are read now and then after that.
 
         Raises:
             InDoubt: The results broke off.
         """
-        dialect = DIALECTS[one.target.provider]
-        for output in one.outputs:
-            raw = provider.results(one.target, output)
-            while some := list(islice(raw, _AT_ONCE)):
-                self.take(one, [dialect.result(loads(line) or {}) for line in some])
+        patience = self._patience
+        if one.looks and not self._rested(one, patience.settle_s / patience.looks):
+            return
+        remote = provider.get(one.target, one.batch or '')
+        tally = self._read(one, provider, remote.outputs or one.outputs)
         with self._moves.ledger.batches() as view:
             missing = view.unsettled(one.label)
+        tally.missing = len(missing)
+        notes = tally.notes(answered=remote.answered, tokens=remote.tokens)
+        lost = tally.in_doubt(remote.answered)
+        if lost and one.looks < patience.looks:
+            self._moves.move(one, 'ended', looks=one.looks + 1, reason=notes)
+            return
         for at in range(0, len(missing), _AT_ONCE):
-            self.take(one, [_gone(one, item) for item in missing[at : at + _AT_ONCE]])
-        self._moves.move(one, 'ingested')
+            some = missing[at : at + _AT_ONCE]
+            self.take(one, [_gone(one, item, lost=lost) for item in some])
+        if notes:
+            _log.warning('farthing: job %s: batch %s: %s', one.job, one.batch, notes)
+        self._moves.move(one, 'late' if lost else 'ingested', looks=0, reason=notes)
 
-    def take(self, one: Submission, lines: Sequence[Line]) -> None:
-        """Settle some lines of a submission."""
-        named = [(line, CustomId.read(line.custom_id)) for line in lines]
-        ours = {name.item: line for line, name in reversed(named) if name and _of(one, name)}
+    def look_again(self, one: Submission, provider: Provider) -> None:
+        """Read results again, ever more rarely, that lacked answers which may be billed.
+
+        Raises:
+            InDoubt: The results broke off.
+        """
+        if not self._rested(one, self._patience.settle_s * 2**one.looks):
+            return
+        remote = provider.get(one.target, one.batch or '')
+        self._read(one, provider, remote.outputs or one.outputs)
         with self._moves.ledger.batches() as view:
-            items = view.items_of(one.label, list(ours))
+            lost = view.in_doubt(one.label)
+        if lost:
+            self._moves.move(one, 'late', looks=one.looks + 1)
+        else:
+            self._moves.move(one, 'ingested', reason='results that were missing came late')
+
+    def _rested(self, one: Submission, rest_s: float) -> bool:
+        return self._moves.now() >= one.changed_s + rest_s
+
+    def _read(self, one: Submission, provider: Provider, outputs: Sequence[str]) -> Tally:
+        dialect, tally = DIALECTS[one.target.provider], Tally()
+        for output in outputs:
+            raw = provider.results(one.target, output)
+            while some := list(islice(raw, _AT_ONCE)):
+                self.take(one, [dialect.result(loads(line) or {}) for line in some], tally)
+        return tally
+
+    def take(self, one: Submission, lines: Sequence[Line], tally: Tally | None = None) -> None:
+        """Settle some lines of a submission, and count them."""
+        named = [(line, CustomId.read(line.custom_id)) for line in lines]
+        asked = {name.item for _, name in named if name and _of(one, name)}
+        with self._moves.ledger.batches() as view:
+            items = view.items_of(one.label, list(asked))
+        ours: dict[int, Line] = {}
+        strange: list[Line] = []
+        for line, name in named:
+            item = name.item if name and _of(one, name) and name.item in items else None
+            if tally is not None:
+                tally.add(item, answered=line.ending == 'answered', tokens=line.tokens)
+            if item is None:
+                strange.append(line)
+            elif item not in ours or ours[item].ending != 'answered':
+                ours[item] = line  # an answer before an error; else the first one
         results = [
             Result(
                 item=items[id_],
@@ -64,17 +117,13 @@ class Collecting:
                 entry_id=_entry_id(one, line.custom_id),
             )
             for id_, line in ours.items()
-            if id_ in items
         ]
         sent_s = one.changed_s if one.sent_s is None else one.sent_s
         self._settling.settle(
             one.job, results, sent_s=sent_s, now_s=self._moves.now(), batch=True
         )  # fmt: skip
-        strange = [
-            line for line, name in named if not (name and _of(one, name) and name.item in items)
-        ]
         if strange:
-            self._quarantine(one, strange)
+            self._quarantine(one, strange, 0 if tally is None else tally.strange)
 
     def failed(self, one: Submission, remote: Remote, *, rest_s: float) -> None:
         """A batch that the provider took and then refused as a whole: nothing was billed."""
@@ -131,16 +180,12 @@ class Collecting:
             labelled=limits.labelled,
         )
 
-    def _quarantine(self, one: Submission, lines: Sequence[Line]) -> None:
-        """Post what was billed in our batch and answers nothing of ours; it is given to nobody."""
-        self.strangers += len(lines)
-        _log.warning(
-            'farthing: batch %s has %d results with names that were not sent: their cost is '
-            'posted, and nobody is given them',
-            one.batch,
-            len(lines),
-        )
-        names = [f'{line.custom_id or number}'[:64] for number, line in enumerate(lines)]
+    def _quarantine(self, one: Submission, lines: Sequence[Line], seen: int) -> None:
+        """Post what was billed in our batch and answers nothing of ours; it is given to nobody.
+
+        `seen` is how many such lines have come by now: those without a name are told apart by it.
+        """
+        names = [(line.custom_id or f'nameless-{seen - n}')[:64] for n, line in enumerate(lines)]
         for line, name in zip(lines, names, strict=True):
             self._settling.stray(one, line, _entry_id(one, name))
 
@@ -157,10 +202,11 @@ def _name(one: Submission, item: Item) -> str:
     return str(CustomId(label=one.label, item=item.id, attempt=item.attempt))
 
 
-def _gone(one: Submission, item: Item) -> Line:
+def _gone(one: Submission, item: Item, *, lost: bool) -> Line:
+    """A line that is not there; `lost`: it may be billed."""
     return Line(
         custom_id=_name(one, item),
-        ending='missing',
+        ending='lost' if lost else 'missing',
         kind='missing',
         message='the results do not have it',
     )

@@ -2,8 +2,13 @@
 
 The answer is in the journal before the transaction that posts its entry and settles its line. A
 crash in between costs a second download, never a second entry.
+
+An item takes the first answer that is read. Others that were billed, by a batch that was given up
+too early or a line that came late, are posted as duplicates and given to nobody. Where nobody
+knows whether an attempt was billed, its cost is unknown until its answer comes.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,13 +20,13 @@ import orjson
 from farthing.attribution import NOBODY
 from farthing.batching.jobs import Item, Submission
 from farthing.batching.retrying import Retries, verdict
-from farthing.entry import Decision, Entry
+from farthing.entry import Correction, Decision, Entry
 from farthing.errors import FarthingError, UsageError
 from farthing.ledger import Ledger
 from farthing.ledger.batches import Change
-from farthing.ledger.record import decision_line, entry_line
+from farthing.ledger.record import correction_line, decision_line, entry_line
 from farthing.meter import Meter, Observed
-from farthing.prices.quote import Call, Terms
+from farthing.prices.quote import Call, Quote, Terms
 from farthing.run.journal import Answer, Journal
 from farthing.wire import READERS, Reading, endpoint, region_of
 from farthing.wire.batches import Line
@@ -31,6 +36,7 @@ from farthing.wire.fields import loads
 LEVER = 'batching'
 _FAILED = 504
 _BACKOFF_S = 5.0
+_log = logging.getLogger('farthing')
 OnDone = Callable[[Item, Sequence[Entry]], None]
 
 
@@ -53,10 +59,18 @@ class Result:
 
 @dataclass(slots=True)
 class _Settled:
-    """What is done about a result."""
+    """What is done about a result.
+
+    Attributes:
+        elsewhere: Whether its item is done, or under way in another submission, by now.
+        duplicate: Whether it answers what was answered before.
+    """
 
     result: Result
     what: str
+    seen: Observed
+    elsewhere: bool = False
+    duplicate: bool = False
     answer: Answer | None = None
     entries: list[Entry] = field(default_factory=list)
     decision: Decision | None = None
@@ -101,16 +115,33 @@ class Settling:
         """
         bodies = dict(self._journal.requests(job, [one.item.draft.key for one in results]))
         settled = [self._settled(one, bodies, sent_s, batch=batch) for one in results]
+        self._look_elsewhere([one for one in settled if one.what != 'done'])
         self._journal.keep_answers(
             job,
             ((one.result.item.draft.key, one.answer) for one in settled if one.answer is not None),
         )
         with self._ledger.changing_batches() as change:
             fresh = [one for one in settled if self._store(change, one, now_s)]
+        if duplicates := sum(one.duplicate for one in settled):
+            _log.warning(
+                'farthing: job %s: %d requests were answered a second time: both answers are '
+                'billed and posted, and the first one counts',
+                job,
+                duplicates,
+            )
         for one in fresh:
             if one.what in {'done', 'final'}:
-                item = replace(one.result.item, state='done', entry=one.result.entry_id)
+                item = replace(one.result.item, state='done', entry=one.seen.id)
                 self._on_done(item, one.entries)
+
+    def _look_elsewhere(self, unanswered: Sequence[_Settled]) -> None:
+        """Items that were not answered here, and wait for no other answer, stay as they are."""
+        if not unanswered:
+            return
+        with self._ledger.batches() as view:
+            for one in unanswered:
+                if view.elsewhere(one.result.label, one.result.item.id):
+                    one.elsewhere, one.answer = True, None
 
     def stray(self, one: Submission, line: Line, entry_id: str) -> None:
         """Post a line that answers nothing of ours, and was billed in our batch."""
@@ -145,45 +176,81 @@ class Settling:
             attempt=one.item.attempt,
             retries=self._retries,
         )
-        settled = _Settled(one, what)
+        request = loads(bodies.get(one.item.draft.key) or b'') or {}
+        settled = _Settled(one, what, _observed(one, request, sent_s, batch=batch))
         if what in {'done', 'final'}:
             settled.answer = _answer(one)
-        request = loads(bodies.get(one.item.draft.key) or b'') or {}
-        seen = _observed(one, request, sent_s, batch=batch)
+        self._price(settled)
+        return settled
+
+    def _price(self, one: _Settled) -> None:
         try:
-            settled.entries = self._meter.entries(seen)
+            one.entries = self._meter.entries(one.seen)
         except FarthingError as error:
             self._meter.lose(error)
         else:
-            if batch and line.ending == 'answered':
-                settled.decision = self._saving(one, settled.entries, seen.terms)
-        return settled
+            if one.seen.terms.batch and one.result.line.ending == 'answered':
+                one.decision = self._saving(one.result, one.entries, one.seen.terms)
 
     def _store(self, change: Change, one: _Settled, now_s: float) -> bool:
-        result, item = one.result, one.result.item
-        costs = [entry.quote.cost for entry in one.entries]
-        known = bool(costs) and all(cost is not None for cost in costs)
+        """Whether this decides what becomes of an item."""
+        result = one.result
+        outcome = 'in doubt' if result.line.ending == 'lost' else one.what
         fresh = change.settle(
-            result.label,
-            item.id,
-            one.what,
-            entry=result.entry_id,
-            cost=sum(cost or 0 for cost in costs) if known else None,
+            result.label, result.item.id, outcome, entry=one.seen.id, cost=_cost(one.entries)
         )
-        if not fresh:
+        if not (fresh or self._came_late(change, one)):
             return False
+        decides = not one.elsewhere and self._decide(change, one, now_s)
         lines = [entry_line(entry) for entry in one.entries]
         if one.decision is not None:
             lines.append(decision_line(one.decision))
         change.post(lines)
-        if one.what in {'done', 'final'}:
-            change.done(item.id, 'ok' if one.what == 'done' else 'error', result.entry_id)
-        else:
-            pause = self._retries.pause_s if one.what == 'pause' else 0.0
-            if one.what == 'retry' and result.line.ending == 'errored':
-                pause = _BACKOFF_S * 2**item.attempt
-            change.again(item.id, not_before_s=now_s + pause, counts=one.what == 'retry')
+        return decides
+
+    def _decide(self, change: Change, one: _Settled, now_s: float) -> bool:
+        result, item = one.result, one.result.item
+        if one.what == 'final':
+            return change.done(item.id, 'error', one.seen.id)
+        if one.what == 'done':
+            one.duplicate = not change.done(item.id, 'ok', one.seen.id)
+            if one.duplicate:
+                change.duplicate(result.label, item.id)
+                if one.decision is not None:  # nobody would have asked twice at once
+                    one.decision = replace(
+                        one.decision, counterfactual_cost=0, reason='it was answered before'
+                    )
+            return not one.duplicate
+        pause = self._retries.pause_s if one.what == 'pause' else 0.0
+        if one.what == 'retry' and result.line.ending == 'errored':
+            pause = _BACKOFF_S * 2**item.attempt
+        change.again(item.id, not_before_s=now_s + pause, counts=one.what == 'retry')
         return True
+
+    def _came_late(self, change: Change, one: _Settled) -> bool:
+        """Post an answer to a line that was settled as one without; whether it is one."""
+        label, item = one.result.label, one.result.item.id
+        before = change.outcome(label, item)
+        if one.what != 'done' or before in {'done', 'duplicate'}:
+            return False  # a line that is read again
+        posted = one.seen.id
+        one.seen = replace(one.seen, id=f'{posted}:late')
+        self._price(one)
+        change.resettle(label, item, 'done', entry=one.seen.id, cost=_cost(one.entries))
+        if before == 'in doubt':
+            change.post([correction_line(self._known(posted))])
+        return True
+
+    def _known(self, entry_id: str) -> Correction:
+        """What was in doubt is billed in a later entry, and so not in this one."""
+        return Correction(
+            id=f'{entry_id}:known',
+            time=datetime.now(UTC),
+            corrects=entry_id,
+            reason='late answer',
+            quote=Quote(status='exact', cost=0, book=self._meter.book.version),
+            list_cost=0,
+        )
 
     def _saving(self, one: Result, entries: Iterable[Entry], terms: Terms) -> Decision | None:
         """What the batch has saved: the same usage at once, beside what was billed."""
@@ -209,6 +276,14 @@ class Settling:
             facts={'job': one.item.job, 'attempt': one.item.attempt},
             id=f'{LEVER}:{entry.id}',
         )
+
+
+def _cost(entries: Sequence[Entry]) -> int | None:
+    """What entries cost together, in 1e-12 USD; `None` where one of them has no price."""
+    costs = [entry.quote.cost for entry in entries]
+    if not costs or any(cost is None for cost in costs):
+        return None
+    return sum(cost or 0 for cost in costs)
 
 
 def _answer(one: Result) -> Answer:
