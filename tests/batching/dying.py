@@ -1,9 +1,10 @@
 """A process that drives a job of plain requests and dies at one point of it, by kill -9.
 
-    python dying.py LEDGER JOB POINT SIDE NTH
+    python dying.py LEDGER JOB POINT SIDE NTH LATE
 
 POINT is what happens (`commit` of the ledger, `journal`, or a call to the provider), SIDE is
 `before` or `after` it, NTH which time, from 1. Without a point it lives until the job is done.
+With anything for LATE its deadline has come, and nothing is batched.
 """
 
 import os
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from farthing.attribution import Attribution
+from farthing.batching.deadline import Deadline
 from farthing.batching.jobs import Terms
 from farthing.batching.orphans import Patience
 from farthing.io.batch_desk import Desk
@@ -113,13 +115,16 @@ def drive(desk: Desk, job: str, scheduler, *, until_s: float = 60.0) -> None:
     scheduler.release(job)
 
 
-def main(ledger: str, requests: str, point: str = '', side: str = '', nth: str = '0') -> None:
+def main(
+    ledger: str, requests: str, point: str = '', side: str = '', nth: str = '0', late: str = ''
+) -> None:
     fate = Fate(point, side, int(nth))
     desk = Desk(ledger, settings=QUICK)
     desk.ledger = DyingLedger(desk.ledger, fate)
     make = desk.journal
     desk.journal = lambda: DyingJournal(make(), fate)
-    job = desk.begun('crash', Terms())
+    deadline = Deadline(at_s=time.time() if late else None)
+    job = desk.begun('crash', Terms(deadline=deadline))
     who = Attribution(tenant='acme', task='nightly')
     with Path(requests).open('rb') as lines:
         admit(desk, job, read(lines, desk.providers, who))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from farthing import Ledger
 from farthing.io.batch_desk import Desk
 from farthing.io.batch_files import answers
 
@@ -114,3 +115,34 @@ def test_two_processes_drive_one_job_and_it_is_paid_once(provider, sim, path, re
 
     check_books(sim, path, INPUTS)
     assert INPUTS == Desk(str(path)).status('crash').done
+
+
+@pytest.mark.parametrize(
+    ('point', 'side', 'doubted'),
+    [('ask', 'after', 8), ('journal', 'before', 8), ('journal', 'after', 0)],
+)
+def test_what_was_asked_at_once_when_a_process_died_is_in_doubt_and_told(
+    provider, point, side, doubted, sim, path, requests
+) -> None:
+    """Of those alone that were asked side by side: none where their answers are journalled."""
+    file = requests([line(provider, number) for number in range(INPUTS)])
+
+    code, told = finish(start(path, file, point, side, 1, 'late'))
+    assert -9 == code, told
+    time.sleep(QUICK.lease_s)
+    main(str(path), str(file), late='late')
+
+    assert [200] * INPUTS == [one['status'] for one in answers(Desk(str(path)), 'crash')]
+    found = Desk(str(path)).status('crash')
+    assert (doubted, 0, INPUTS) == (found.in_doubt, found.duplicates, found.done)
+    with Ledger.open(path) as ledger:
+        total = ledger.report().total
+        posted = [one.entry for one in ledger.entries()]
+        assert ledger.verify().ok
+    assert (doubted, doubted) == (total.unpriced, total.errors)
+    answered = [one for one in posted if one.status == 'ok']
+    assert INPUTS == len(answered)
+    # Each charge is an entry with its price, or one of those in doubt.
+    assert INPUTS <= len(sim.charges()) <= INPUTS + doubted
+    if point == 'journal':
+        assert INPUTS + doubted == len(sim.charges())

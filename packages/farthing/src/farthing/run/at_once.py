@@ -1,4 +1,10 @@
-"""Asking at once what no batch will answer in time."""
+"""Asking at once what no batch will answer in time.
+
+No provider lists what it was asked synchronously. So an answer that a crash has cost cannot be
+found again: its request may have been billed, and is asked a second time, because the deadline is
+what the user wanted kept. It is in doubt, is counted and shown as that, and is one of those few
+that were asked side by side when the process died.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -6,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from farthing.batching.jobs import Item, Job
+from farthing.errors import JournalError
 from farthing.run.journal import Journal
 from farthing.run.moves import Moves
 from farthing.run.providers import InDoubt, Provider, Refused
@@ -38,12 +45,19 @@ class AtOnce:
             self._ask_some(job, due, provider_of)
 
     def recover(self, job: Job) -> None:
-        """Items whose answer a crash has cost: they may be billed, and are asked again."""
+        """Settle items that a crash has left asked: their answer is in the journal, or is lost."""
         with self._moves.ledger.batches() as view:
-            lost = [(label, item) for label, item in view.asked(job.id)]
-        for label, item in lost:
-            line = Line(custom_id='', ending='lost', kind='lost', message='the answer was lost')
-            self._settle(job, label, [(item, line)])
+            left = view.asked(job.id)
+        for label, item in left:
+            self._settle(job, label, [(item, self._left(item))])
+
+    def _left(self, item: Item) -> Line:
+        lost = Line(custom_id='', ending='lost', kind='lost', message='the answer was lost')
+        try:
+            found = self._journal.answer(item.job, item.draft.key)
+        except JournalError:
+            return lost
+        return lost if found is None else _told(item, found.status, found.body)
 
     def _ask_some(
         self, job: Job, due: list[Item], provider_of: Callable[[Item], Provider | None]
@@ -81,6 +95,10 @@ def _line(item: Item, provider: Provider | None, body: bytes | None) -> Line:
         return Line(
             custom_id='', ending='errored', status=429, kind=refusal.kind, message=str(refusal)
         )
+    return _told(item, status, content)
+
+
+def _told(item: Item, status: int, content: bytes) -> Line:
     words = loads(content)
     if status < _FIRST_ERROR:
         if words is None:

@@ -323,6 +323,8 @@ def _observed(one: Result, request: Any, sent_s: float, *, batch: bool) -> Obser
 
 
 def _kind(line: Line) -> str:
+    if line.ending == 'lost':
+        return 'answer_lost'
     return f'http_{line.status}' if line.status else f'batch_{line.ending}'
 
 
