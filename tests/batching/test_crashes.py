@@ -3,7 +3,7 @@
 The points C1 to C12 are those at which a driver of batches can die: while it takes requests in
 (C1), after the plan (C2), around upload (C3) and creation (C4 to C6), while it polls (C7), in the
 middle of the results (C8), between journal and ledger (C9), after the ledger (C10), in the code
-of the user (C11, in the tests of the frameworks), and with another process at its side (C12).
+of the user (C11), and with another process at its side (C12).
 """
 
 import subprocess
@@ -17,6 +17,7 @@ from farthing import Ledger
 from farthing.io.batch_desk import Desk
 from farthing.io.batch_files import answers
 
+from . import dying_code
 from .conftest import check_books, line
 from .dying import QUICK, main
 
@@ -66,8 +67,13 @@ def _points():
 
 
 def start(path: Path, requests: Path, *point: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, str(DYING), str(path), str(requests), *map(str, point)],
+    return run(str(DYING), path, requests, *point)
+
+
+def run(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own scripts
+        [sys.executable, *map(str, arguments)],
+        cwd=DYING.parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -102,6 +108,20 @@ def _state(path: Path) -> str | None:
     with Desk(str(path)).ledger.batches() as view:
         found = [one.state for job in view.jobs() for one in view.submissions(job.id)]
     return found[0] if found else None
+
+
+def test_a_process_that_died_in_the_code_of_the_user_has_paid_for_what_it_was_answered(
+    provider, sim, path
+) -> None:
+    """C11."""
+    code, told = finish(run('-m', dying_code.__name__, path, provider, 'dies'))
+    assert -9 == code, told
+    assert len(dying_code.INPUTS) == len(sim.charges())
+    time.sleep(QUICK.lease_s)
+
+    outputs = dying_code.main(str(path), provider)
+    assert [2 * words + 1 for words in dying_code.INPUTS] == outputs
+    check_books(sim, path, 2 * len(dying_code.INPUTS))
 
 
 def test_two_processes_drive_one_job_and_it_is_paid_once(provider, sim, path, requests) -> None:
