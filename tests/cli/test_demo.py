@@ -17,7 +17,7 @@ from farthing.cli.stage import TICKETS, Stage
 pytestmark = pytest.mark.filterwarnings('ignore::pydantic.warnings.PydanticDeprecationWarning')
 
 # USD per million tokens: plain input, output. Claude's cache takes 1.25 times the input's price to
-# write for five minutes and 0.1 times to read, GPT-5's 0.1 times to read.
+# write for five minutes and 0.1 times to read, GPT-5's 0.1 times to read. A batch takes half.
 LIST = {
     'claude-haiku-4-5': ('1', '5'),
     'claude-sonnet-4-6': ('3', '15'),
@@ -38,7 +38,8 @@ def by_hand(call: dict) -> Decimal:
     asked += usage.get('cache_creation_input_tokens', 0) * Decimal('1.25')
     asked += usage.get('cache_read_input_tokens', 0) * Decimal('0.1')
     price_in, price_out = map(Decimal, LIST[call['model']])
-    return (asked * price_in + made * price_out) / 1_000_000
+    whole = (asked * price_in + made * price_out) / 1_000_000
+    return whole / 2 if call['batch_id'] else whole
 
 
 @pytest.mark.parametrize('name', ['LangChain', 'LlamaIndex'])
@@ -54,7 +55,7 @@ def test_each_call_of_a_scene_is_one_entry_at_its_list_price(name, farthing_sim,
         steps = list(found_scenes()[name](stage))
         entries = [booked.entry for booked in books.entries()]
 
-    served = Counter((call['model'], by_hand(call)) for call in farthing_sim.log())
+    served = Counter((call['model'], by_hand(call)) for call in farthing_sim.charges())
     assert served == Counter((entry.model, entry.cost_usd) for entry in entries)
     assert {'exact'} == {entry.quote.status for entry in entries}
     assert len(TICKETS) == len(steps)
@@ -69,6 +70,8 @@ def test_each_call_of_a_scene_is_one_entry_at_its_list_price(name, farthing_sim,
     assert cost['session-summed'] < cost['session'] * Decimal('0.8')
     purposes = {(e.attribution.task, e.attribution.purpose) for e in entries}
     assert {('session-summed', 'summary')} == {one for one in purposes if one[1] != 'user'}
+    # The batch bills the same usage at half the price.
+    assert cost['nightly-batched'] == cost['nightly'] / 2
     asked = {(ticket.tenant, ticket.task) for ticket in TICKETS}
     assert asked == {(e.attribution.tenant, e.attribution.task) for e in entries}
 

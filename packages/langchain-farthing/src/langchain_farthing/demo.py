@@ -21,6 +21,7 @@ from farthing.attribution import attributed
 from farthing.cli.stage import EASY, HANDBOOK, MAIL, QUESTIONS, Stage, Ticket
 from farthing.routing import Rules
 from langchain_farthing.caching import cached
+from langchain_farthing.demo_night import at_once, overnight
 from langchain_farthing.demo_session import summed, whole
 from langchain_farthing.embeddings import LedgerEmbeddings
 from langchain_farthing.handler import LedgerCallbackHandler
@@ -122,6 +123,8 @@ def _desk(stage: Stage) -> Mapping[str, Iterator[tuple[str, Work]]]:
         ),
         'mail': cycle((('Claude Opus', _mailed(opus)),)),
         'mail-routed': cycle((('Claude Haiku or Opus', _mailed(router)),)),
+        'nightly': cycle((('Claude Haiku', at_once(haiku)),)),
+        'nightly-batched': cycle((('Claude Haiku', overnight(haiku, stage.ledger)),)),
     }
 
 

@@ -18,6 +18,7 @@ from farthing.attribution import attributed
 from farthing.cli.stage import EASY, HANDBOOK, MAIL, QUESTIONS, Stage
 from farthing.routing import Rules
 from llama_index_farthing.caching import cached
+from llama_index_farthing.demo_night import at_once, overnight
 from llama_index_farthing.demo_session import summed, whole
 from llama_index_farthing.router import RouterLLM
 from llama_index_farthing.switch import install
@@ -90,6 +91,8 @@ def _desk(stage: Stage, loop: asyncio.Runner) -> Mapping[str, Iterator[tuple[str
         ),
         'mail': cycle((('Claude Opus', _mail(opus)),)),
         'mail-routed': cycle((('Claude Haiku or Opus', _mail(router)),)),
+        'nightly': cycle((('GPT mini', at_once(mini)),)),
+        'nightly-batched': cycle((('GPT mini', overnight(mini, stage.ledger)),)),
     }
 
 

@@ -131,5 +131,6 @@ def _fresh(url: str | None) -> Ledger:
         return Ledger.open(url)
     for name in (_FILE, f'{_FILE}-wal', f'{_FILE}-shm', f'{_FILE}{SUFFIX}'):
         Path(name).unlink(missing_ok=True)
+    Path(f'{_FILE}.journal').unlink(missing_ok=True)
     rmtree(f'{_FILE}.spool', ignore_errors=True)
     return Ledger.open(_FILE)

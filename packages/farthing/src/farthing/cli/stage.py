@@ -22,7 +22,8 @@ class Ticket:
             the whole `HANDBOOK` before them, and `chat-cached` does so with a prompt cache; `mail`
             answers all of `MAIL` with a strong model, and `mail-routed` each with the weakest one
             that will do; `session` answers one letter after the other with all before it, and
-            `session-summed` with a summary of the old ones.
+            `session-summed` with a summary of the old ones; `nightly` sums up documents at once,
+            and `nightly-batched` in a batch.
         text: What was asked.
     """
 
@@ -107,6 +108,9 @@ TICKETS = (
     # The same letters twice: its second invoice is what summaries, their own cost included, leave.
     Ticket(tenant='stark', task='session', text='sixty letters'),
     Ticket(tenant='stark', task='session-summed', text='sixty letters'),
+    # The same documents twice: a batch sells them at half the price.
+    Ticket(tenant='wayne', task='nightly', text='what came in today'),
+    Ticket(tenant='wayne', task='nightly-batched', text='what came in today'),
     # One tenant sends whole logs and gets a word for each: `farthing findings` sees it.
     *(
         Ticket(tenant='umbrella', task='triage', text=f'Ticket {n}: answer in 3 words. {_LOG}')
