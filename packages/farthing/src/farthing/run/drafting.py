@@ -17,6 +17,7 @@ from farthing.estimate import tokens
 from farthing.meter import Meter
 from farthing.wire import READERS
 from farthing.wire.dialects import DIALECTS
+from farthing.wire.identity import identity
 
 _WRAPPED = 160
 """Bytes that a provider's line has beside the body, at most."""
@@ -58,7 +59,7 @@ class Drafting:
         self._meter = meter
 
     def digest(self, asked: Asked) -> str:
-        """What equal requests have in common.
+        """What equal requests have in common, whatever their cache marks are.
 
         Raises:
             BatchError: The body is no JSON.
@@ -70,7 +71,7 @@ class Drafting:
                 base=asked.base,
                 path=asked.path,
                 headers=asked.headers,
-                body=DIALECTS[asked.provider].batched(asked.body),
+                body=identity(DIALECTS[asked.provider].batched(asked.body)),
             )
         except InputError as error:
             raise BatchError(str(error)) from error
