@@ -171,3 +171,16 @@ async def test_without_its_journal_a_job_fails_and_pays_nothing_again(
     again = await collected(await runner().submit(claude(), inputs, job='job.1'))
     assert first[0].output.text == again[0].output.text
     assert 2 == len(sim.charges())
+
+
+async def test_counts_that_contradict_themselves_fail_no_call_and_have_no_price(
+    gpt, runner, sim, entries
+) -> None:
+    usage = {'prompt_tokens_details': {'cached_tokens': 1_000_000}}
+    sim.fault(on='openai_batches.create', usage=usage)
+    outcomes = await collected(await runner().submit(gpt(), ['Write 3 words']))
+
+    assert outcomes[0].error is None
+    assert 3 == len(outcomes[0].output.text.split())
+    assert outcomes[0].cost_usd is None
+    assert ['unpriced'] == [one.quote.status for one in entries()]

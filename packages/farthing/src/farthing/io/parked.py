@@ -4,6 +4,7 @@ The SDK and the framework above see an ordinary response of their own HTTP libra
 `x-should-retry: false`, which the SDKs heed: what is tried again is the job's to decide.
 """
 
+import logging
 from asyncio import wrap_future
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from farthing.attribution import current
 from farthing.errors import BatchError
-from farthing.meter import Run, claim, close, decide
+from farthing.meter import Run, claim, close
 from farthing.meter.choices import Answer, chosen
 from farthing.run.drafting import Asked
 from farthing.run.replies import Reply, Seat, refusal
@@ -24,6 +25,7 @@ from farthing.wire.prompt import shape_of
 from farthing.wire.streamed import streamed
 
 _FIRST_ERROR = 400
+_log = logging.getLogger('farthing')
 
 
 class Parked:
@@ -103,7 +105,15 @@ class Parked:
     def _response(self, module: Any, reply: Reply) -> Any:
         words = loads(reply.body) or {}
         failed = reply.status >= _FIRST_ERROR
-        self._note(reply, words, failed=failed)
+        try:
+            self._note(reply, words, failed=failed)
+        except Exception as error:  # noqa: BLE001 - the user's call must not fail; it is told
+            _log.warning(
+                'farthing: entry %s is posted, and not linked to the call that it is of (%s: %s)',
+                reply.entry_id,
+                type(error).__name__,
+                error,
+            )
         headers = {'content-type': 'application/json'}
         content = reply.body
         if failed:
@@ -130,9 +140,10 @@ class Parked:
                     for entry in reply.entries:
                         account.spend.add(entry)
         if reply.fresh and reply.entry_id is not None:
-            self._settle(reply.entry_id, reading, ok=not failed)
+            batch = reply.entries[0].mode == 'batch'
+            self._settle(reply.entry_id, reading, ok=not failed, batch=batch)
 
-    def _settle(self, entry_id: str, reading: Reading | None, *, ok: bool) -> None:
+    def _settle(self, entry_id: str, reading: Reading | None, *, ok: bool, batch: bool) -> None:
         waited = datetime.now(UTC) - self._time
         answer = Answer(
             time=self._time,
@@ -142,10 +153,10 @@ class Parked:
             official=endpoint(self._request.url.host, self._request.url.path) is not None,
             provider=self._provider,
             model=self._model,
+            batch=batch,
         )
-        accounts = self._run.accounts if self._run else []
-        for choice in self._choices:
-            decide(accounts, choice.about(entry_id, answer))
+        for choice in self._choices:  # where the entry is, whoever else hears of the run
+            self._seat.lot.meter.decide(choice.about(entry_id, answer))
 
 
 def parked(request: Any, seat: Seat, known: Endpoint) -> Parked | None:

@@ -31,6 +31,8 @@ class Answer:
         official: Whether it went to the provider's own address.
         provider: Who bills it.
         model: The model that was asked for; `None` is unknown.
+        batch: Whether it was answered in a provider's batch, at its price: what a lever compares
+            with would have been there as well.
     """
 
     time: datetime
@@ -40,6 +42,7 @@ class Answer:
     official: bool
     provider: str
     model: str | None = None
+    batch: bool = False
 
 
 Settle = Callable[[str, Answer], Decision]

@@ -170,7 +170,7 @@ class Booking:
             provider=answer.provider,
             model=reading.model or answer.model or prepared.talk.model,
             at=answer.time,
-            terms=replace(reading.terms or UNSAID, batch=False),
+            terms=replace(reading.terms or UNSAID, batch=answer.batch),
         )
         cost = self._book.quote(usage, call).cost
         decision = prepared.plan.decision
