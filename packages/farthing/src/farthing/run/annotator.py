@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from farthing.attribution import current
+from farthing.caching.batched import batched_lesson, plan_batched
 from farthing.caching.block import Prompt
 from farthing.caching.plan import Plan, plan, usage_lesson
 from farthing.caching.rates import Rates, rates
@@ -25,9 +26,10 @@ from farthing.ledger.learned import SharedMemory
 from farthing.meter import Meter, here
 from farthing.meter.choices import Answer, Choice, choose
 from farthing.meter.shared import Source, meter
-from farthing.prices.quote import UNSAID, Call
+from farthing.prices.quote import UNSAID, Call, Terms
 from farthing.run.annotates import Annotates
 from farthing.run.asking import Curiosity
+from farthing.run.seats import parking
 from farthing.usage import Usage
 from farthing.wire.marking import MARKINGS, Marking
 from farthing.wire.prompt import shape_of
@@ -81,7 +83,7 @@ class Annotator:
         self._curiosity = curiosity or Curiosity()
         self._memory = SharedMemory(one.ledger)
         self._planning = threading.Lock()
-        self._rates: dict[tuple[str, str, int], Rates | None] = {}
+        self._rates: dict[tuple[str, str, bool, int], Rates | None] = {}
         self._warned: set[str] = set()
         self.unmarked: Counter[str] = Counter()
         self._refresh()
@@ -109,16 +111,10 @@ class Annotator:
         if model is None and 'model' not in payload and provider == 'anthropic':
             model = SOME_CLAUDE
         prompt = marking.prompt(payload, provider=provider, model=model)
-        known = self._rates_of(prompt, now_s)
+        batched = parking.get() is not None  # the request waits for a batch
+        known = self._rates_of(prompt, now_s, batch=batched)
         with self._planning:
-            made = plan(
-                prompt,
-                known,
-                self._memory,
-                now_s,
-                task=_task(),
-                key=self._meter.ledger.key(),
-            )
+            made = self._plan(prompt, known, now_s, batched=batched)
             self._memory.learn(made.learned)
         if made.unmarked is not None:
             self.unmarked[made.unmarked] += 1
@@ -130,6 +126,12 @@ class Annotator:
         settle = partial(self._settled, prompt, made, known, asked=ours)
         choose(Choice(LEVER, shape_of(sent), settle))
         return sent
+
+    def _plan(self, prompt: Prompt, known: Rates | None, now_s: float, *, batched: bool) -> Plan:
+        key = self._meter.ledger.key()
+        if batched:
+            return plan_batched(prompt, known, self._memory, now_s, key=key)
+        return plan(prompt, known, self._memory, now_s, task=_task(), key=key)
 
     def _settled(
         self,
@@ -145,9 +147,10 @@ class Annotator:
         self._curiosity.learn(prompt, answer, asked=asked)
         usage = answer.reading.usage if answer.ok and answer.reading is not None else None
         if usage is not None and known is not None:
-            lesson = usage_lesson(prompt, made, usage, model=known.model)
             with self._planning:
-                self._memory.learn(lesson)
+                self._memory.learn(usage_lesson(prompt, made, usage, model=known.model))
+                if answer.batch:
+                    self._memory.learn(batched_lesson(made, usage))
         marks = [[_place(mark.path), mark.lifetime, mark.saving] for mark in made.marks]
         return Decision(
             entry_id=entry_id,
@@ -185,17 +188,20 @@ class Annotator:
             provider=prompt.provider,
             model=answer.reading.model or prompt.model,
             at=answer.time,
-            terms=replace(answer.reading.terms or UNSAID, batch=False),
+            terms=replace(answer.reading.terms or UNSAID, batch=answer.batch),
         )
         return self._meter.book.quote(plain, call).cost
 
-    def _rates_of(self, prompt: Prompt, now_s: float) -> Rates | None:
-        key = (prompt.provider, prompt.model, int(now_s // 3_600))
+    def _rates_of(self, prompt: Prompt, now_s: float, *, batch: bool) -> Rates | None:
+        key = (prompt.provider, prompt.model, batch, int(now_s // 3_600))
         if key not in self._rates:
             if len(self._rates) > _MOST_RATES:
                 self._rates.clear()
             at = datetime.fromtimestamp(now_s, UTC)
-            self._rates[key] = rates(self._meter.book, prompt.provider, prompt.model, at)
+            terms = Terms(batch=True) if batch else UNSAID
+            self._rates[key] = rates(
+                self._meter.book, prompt.provider, prompt.model, at, terms=terms
+            )
         return self._rates[key]
 
     def _refresh(self) -> None:
