@@ -2,6 +2,7 @@
 
 from collections import Counter
 from decimal import Decimal
+from itertools import count
 
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -133,6 +134,18 @@ async def test_a_job_that_was_left_goes_on_under_its_name(
     assert len(inputs) == len(outcomes)
     assert 'job.1' == job.id
     assert {('claude-sonnet-4-6', True): 8, ('gpt-5-mini', True): 8} == billed(sim)
+
+
+async def test_code_that_asks_something_else_when_it_runs_again_is_warned_of(
+    claude, runner, sim, caplog
+) -> None:
+    times = count()
+    chain = RunnableLambda(lambda topic: f'{topic} {next(times)}') | claude()
+    outcomes = await collected(await runner(window=2).submit(chain, ['one', 'two', 'three']))
+
+    unused = len(sim.charges()) - len(outcomes)
+    assert unused
+    assert f'{unused} requests were sent that the code of their inputs did not' in caplog.text
 
 
 async def test_an_input_that_raises_fails_alone(claude, runner) -> None:

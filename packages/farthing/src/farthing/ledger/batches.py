@@ -29,10 +29,12 @@ class Paid:
     Attributes:
         cost: Sum of its lines in 1e-12 USD; `None` where one of them has no price.
         attempts: Most attempts that one of its requests took.
+        requests: How many of its requests were sent.
     """
 
     cost: int | None
     attempts: int
+    requests: int
 
 
 class View:
@@ -238,13 +240,14 @@ class View:
 
     def paid(self, job: str, input_: int) -> Paid:
         """What one input has cost."""
-        cost, unpriced, attempts = self._db.execute(
+        cost, unpriced, attempts, requests = self._db.execute(
             'SELECT coalesce(sum(l.cost), 0), count(l.outcome) - count(l.cost), '
-            'coalesce(max(l.attempt), 0) FROM batch_item i JOIN batch_line l ON l.item = i.id '
+            'coalesce(max(l.attempt), 0), count(DISTINCT i.id) '
+            'FROM batch_item i JOIN batch_line l ON l.item = i.id '
             'WHERE i.job = ? AND i.input = ?',
             (job, input_),
         ).fetchone()
-        return Paid(cost=None if unpriced else cost, attempts=attempts)
+        return Paid(cost=None if unpriced else cost, attempts=attempts, requests=requests)
 
     def cost_of(self, item: int) -> int | None:
         """What all attempts at an item cost; `None` where one of them has no price."""

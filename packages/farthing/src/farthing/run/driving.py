@@ -88,6 +88,7 @@ class Drive:
         self._live: dict[asyncio.Task[Any], Seat] = {}
         self._ended: list[asyncio.Task[Any]] = []
         self._asleep: set[int] = set()
+        self._unused = 0
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         lot.notify = self._notify
@@ -122,7 +123,16 @@ class Drive:
                 self._lot.flush()
 
     async def close(self) -> None:
-        """Let go of all code that still runs."""
+        """Let go of all code that still runs; warn of requests that were sent for nothing."""
+        if self._unused:
+            _log.warning(
+                'farthing: job %s: %d requests were sent that the code of their inputs did not '
+                'ask for when it ran again: it has to ask the same each time, without clocks or '
+                'random numbers',
+                self._lot.job.id,
+                self._unused,
+            )
+            self._unused = 0
         for task, seat in self._live.items():
             seat.dropped = True
             task.cancel()
@@ -160,6 +170,9 @@ class Drive:
                 self._lot.leave(seat)
                 error = asyncio.CancelledError() if task.cancelled() else task.exception()
                 paid = view.paid(self._lot.job.id, seat.input)
+                merged = self._lot.job.terms.dedupe
+                if error is None and not merged and paid.requests > seat.rounds:
+                    self._unused += paid.requests - seat.rounds
                 cost = None if seat.unbatched else paid.cost
                 found.append(
                     Outcome(
