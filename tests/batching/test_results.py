@@ -200,6 +200,18 @@ def test_a_full_queue_is_learned_from_and_uses_up_no_attempt(sim, desk, clock, b
     check_books(sim, path, 8)
 
 
+def test_a_file_that_holds_too_much_is_cut_in_two(sim, desk, clock, begun, path) -> None:
+    """Of requests, of bytes, or of texts to embed, of which one request has many."""
+    sim.reset(batches=BatchRules(openai_requests=3))
+    clock.s = Clock(sim).s
+    finish(desk, clock, begun([line('openai', number) for number in range(8)]))
+
+    assert {1} == {one['attempts'] for one in answers(desk, 'job')}
+    # 8 and 4 are too many.
+    assert 4 == len({one['batch_id'] for one in sim.charges()})
+    check_books(sim, path, 8)
+
+
 def test_files_that_are_named_late_are_waited_for(sim, desk, clock, begun, path) -> None:
     """https://github.com/BerriAI/litellm/issues/33987."""
     sim.fault(on=create('openai'), output_late_s=100)

@@ -133,6 +133,10 @@ class Collecting:
                 change.learn_room(one.target, max(1, one.tokens // 2))
                 change.take_back(one, reason, now_s, rest_s=rest_s)
             return
+        if remote.large and one.requests > 1:
+            self.shrink(one)
+            self._moves.take_back(one, remote.reason or 'the batch holds too much')
+            return
         self.refuse(one, 400, 'batch_failed', remote.reason or 'the batch failed', remote.refused)
 
     def refuse(

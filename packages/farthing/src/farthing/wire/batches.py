@@ -28,6 +28,7 @@ class Remote:
         answered: How many requests it answered; `None` while it does not say.
         tokens: Tokens of all its answers together; `None` where it does not say.
         full: Whether it failed because the queue is full.
+        large: Whether it failed because it holds too much, so that smaller ones may do.
         refused: Numbers, from 0, of the lines that made it fail; none where all of them did.
         reason: Why it failed, in the provider's words.
     """
@@ -42,6 +43,7 @@ class Remote:
     answered: int | None = None
     tokens: int | None = None
     full: bool = False
+    large: bool = False
     refused: tuple[int, ...] = ()
     reason: str | None = None
 

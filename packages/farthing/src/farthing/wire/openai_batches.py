@@ -85,9 +85,15 @@ def remote(words: Words) -> Remote:
         # A batch of before September 2025, or of a gateway, has no usage, or one of zeros.
         tokens=inner(words, 'usage').get('total_tokens') or None,
         full=any(one.get('code') == 'token_limit_exceeded' for one in errors),
+        large=any(_is_size(one.get('code')) for one in errors),
         refused=tuple(one - 1 for one in lines if isinstance(one, int) and one > 0),
         reason='; '.join(text(one, 'message') or text(one, 'code') or '' for one in errors) or None,
     )
+
+
+def _is_size(code: Any) -> bool:
+    """Whether an error is about how much a file holds: bytes, requests, or texts to embed."""
+    return isinstance(code, str) and ('too_large' in code or 'too_many' in code)
 
 
 def query(after: str | None) -> dict[str, str]:
