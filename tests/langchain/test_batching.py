@@ -136,6 +136,22 @@ async def test_a_job_that_was_left_goes_on_under_its_name(
     assert {('claude-sonnet-4-6', True): 8, ('gpt-5-mini', True): 8} == billed(sim)
 
 
+async def test_another_process_collects_by_ticks_what_one_has_sent(claude, runner, sim) -> None:
+    """For cron and task queues, which run no code of the user's."""
+    job = await runner().submit(claude(), ['one', 'two'])
+    await job.close()
+    other = runner()
+    other.desk.providers.learn(
+        'anthropic', f'{sim.anthropic_url}/v1', {'x-api-key': 'sk-simulated'}
+    )
+
+    assert not other.tick().busy
+    assert (2, True) == ((tick := other.tick()).done, tick.idle)
+    outcomes = await collected(await other.submit(claude(), ['one', 'two']))
+    assert [None, None] == [outcomes[n].error for n in range(2)]
+    assert 2 == len(sim.charges())
+
+
 async def test_code_that_asks_something_else_when_it_runs_again_is_warned_of(
     claude, runner, sim, caplog
 ) -> None:

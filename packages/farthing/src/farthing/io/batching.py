@@ -25,7 +25,7 @@ from farthing.io.batch_desk import Desk, Span, Status, seconds
 from farthing.io.tap import tap
 from farthing.meter.shared import Source
 from farthing.money import pico
-from farthing.run.batches import Settings
+from farthing.run.batches import Settings, Tick
 from farthing.run.driving import Call, Drive, Outcome
 from farthing.run.gauge import Gauge
 from farthing.run.parking import Lot
@@ -257,6 +257,19 @@ class Runner:
                 yield seat.lot.job
         finally:
             self.close()
+
+    def tick(self, *, job: str | None = None) -> Tick:
+        """Take the newest job of the name, or a given one, a step on: for cron and task queues.
+
+        Whatever calls it, and however often at a time, nothing is sent twice. The code of inputs
+        does not run here: answers are collected, and the next `submit` finds them.
+
+        Raises:
+            BatchLimit: The next round would pass `max_cost_usd`.
+            BatchError: There is no such job, or it cannot go on.
+            LedgerError: The ledger cannot be used.
+        """
+        return self.desk.tick(job or self.name)
 
     def seat(self, *, job: str | None = None) -> Seat:
         """The seat of code that is not run over inputs: one for all of it, until `close`."""
