@@ -33,8 +33,6 @@ from farthing.wire.batches import Remote
 from farthing.wire.dialects import DIALECTS
 from farthing.wire.fields import loads
 
-_GONE = 404
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -229,22 +227,24 @@ class Scheduler:
         """
         if self._moves.now() < one.changed_s + self._settings.patience.settle_s * 2**one.looks:
             return
-        found = self._sought(one, provider)
-        foreign = one.foreign
+        looked = self._moves.move(one, 'lost', looks=one.looks + 1)
+        if looked is None:
+            return
+        found, foreign = self._sought(looked, provider), looked.foreign
         for batch in found.ids:
             remote = provider.get(one.target, batch)
-            if found.verdict == 'adopt' or (
-                remote.state != 'running' and _is_ours(one, remote, provider)
-            ):
+            ended = remote.state != 'running'
+            if found.verdict == 'adopt' or (ended and _is_ours(one, remote, provider)):
                 reason = 'it was created after all, when its requests were sent again'
                 self._moves.move(
-                    one, 'submitted', batch=batch, cancelling=True, looks=0, reason=reason
+                    looked, 'submitted', batch=batch, cancelling=True, looks=0, reason=reason
                 )
-                if remote.state == 'running':
+                if not ended:
                     provider.cancel(one.target, batch)
                 return
-            foreign += (batch,) if remote.state != 'running' else ()
-        self._moves.move(one, 'lost', looks=one.looks + 1, foreign=foreign)
+            foreign += (batch,) if ended else ()
+        if foreign != looked.foreign:
+            self._moves.move(looked, 'lost', foreign=foreign)
 
     def _prove(self, one: Submission, provider: Provider) -> None:
         """Which of the candidates is ours; only the results of one that has ended tell."""

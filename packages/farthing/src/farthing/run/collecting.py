@@ -73,14 +73,15 @@ class Collecting:
         """
         if not self._rested(one, self._patience.settle_s * 2**one.looks):
             return
+        looked = self._moves.move(one, 'late', looks=one.looks + 1)
+        if looked is None:
+            return
         remote = provider.get(one.target, one.batch or '')
         self._read(one, provider, remote.outputs or one.outputs)
         with self._moves.ledger.batches() as view:
             lost = view.in_doubt(one.label)
-        if lost:
-            self._moves.move(one, 'late', looks=one.looks + 1)
-        else:
-            self._moves.move(one, 'ingested', reason='results that were missing came late')
+        if not lost:
+            self._moves.move(looked, 'ingested', reason='results that were missing came late')
 
     def _rested(self, one: Submission, rest_s: float) -> bool:
         return self._moves.now() >= one.changed_s + rest_s
