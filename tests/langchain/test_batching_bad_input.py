@@ -57,6 +57,17 @@ async def test_effort_and_the_limit_of_a_reasoning_model_pass_through(
     assert 'max_tokens' not in body
 
 
+async def test_a_limit_that_asks_for_a_stream_elsewhere_is_taken_by_a_batch(
+    claude, runner, tmp_path
+) -> None:
+    """The SDK of Anthropic refuses long answers that are not streamed, unless a timeout is set."""
+    outcomes = await collected(await runner().submit(claude(max_tokens=64_000), ['Write 3 words']))
+
+    assert outcomes[0].error is None
+    assert [64_000] == [body['max_tokens'] for body in bodies(tmp_path)]
+    assert ['stream' in body for body in bodies(tmp_path)] == [False]
+
+
 BAD = {
     'a limit that no batch takes': (
         'anthropic', {'max_tokens': 0}, 'max_tokens: 0 is not allowed',
