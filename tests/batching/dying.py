@@ -10,6 +10,7 @@ With anything for LATE its deadline has come, and nothing is batched.
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ class Fate:
 
 
 class DyingLedger:
-    """A ledger whose transactions may be the process's last."""
+    """A ledger whose transactions may be the process's last; leases are renewed beside them."""
 
     def __init__(self, ledger, fate: Fate) -> None:
         self._ledger = ledger
@@ -52,10 +53,13 @@ class DyingLedger:
 
     @contextmanager
     def changing_batches(self):
+        counts = threading.current_thread() is threading.main_thread()
         with self._ledger.changing_batches() as change:
             yield change
-            self._fate.meet('commit', 'before')
-        self._fate.meet('commit', 'after')
+            if counts:
+                self._fate.meet('commit', 'before')
+        if counts:
+            self._fate.meet('commit', 'after')
 
 
 class DyingJournal:

@@ -166,3 +166,21 @@ def test_what_was_asked_at_once_when_a_process_died_is_in_doubt_and_told(
     assert INPUTS <= len(sim.charges()) <= INPUTS + doubted
     if point == 'journal':
         assert INPUTS + doubted == len(sim.charges())
+
+
+def test_two_processes_ask_at_once_for_longer_than_a_lease_and_it_is_paid_once(
+    provider, sim, path, requests
+) -> None:
+    """C12 near the deadline: what one is asking is not taken for lost by the other."""
+    file = requests([line(provider, number) for number in range(4)])
+    for _ in range(4):
+        sim.fault(delay_s=3 * QUICK.lease_s)
+
+    both = [start(path, file, '', '', 0, 'late') for _ in range(2)]
+    for process in both:
+        code, told = finish(process)
+        assert 0 == code, told
+
+    assert 4 == len(sim.charges())
+    found = Desk(str(path)).status('crash')
+    assert (0, 0, 4) == (found.in_doubt, found.duplicates, found.done)

@@ -24,6 +24,7 @@ from farthing.meter import Meter
 from farthing.run.at_once import AtOnce
 from farthing.run.collecting import Collecting
 from farthing.run.journal import Journal
+from farthing.run.leasing import Leasing
 from farthing.run.moves import Moves
 from farthing.run.planning import Planning
 from farthing.run.providers import InDoubt, Provider, Providers, Refused
@@ -108,8 +109,9 @@ class Scheduler:
         settling = Settling(meter, ledger, journal, chosen.retries, on_done or _nobody)
         self._settings = chosen
         self._providers = providers
-        self._owner = f'{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}'
+        owner = f'{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}'
         self._moves = moves
+        self._leasing = Leasing(moves, owner, chosen.lease_s)
         self._collecting = Collecting(moves, settling, chosen.patience)
         self._sending = Sending(moves, journal, self._collecting, chosen.backoff_s)
         self._planning = Planning(moves, self._collecting.limits, chosen.room)
@@ -129,14 +131,20 @@ class Scheduler:
                 job is held.
             LedgerError: The ledger cannot be used now.
         """
-        now_s = self._moves.now()
-        with self._moves.ledger.changing_batches() as change:
-            job = change.job(job_id)
-            until_s = now_s + self._settings.lease_s
-            if not change.lease(job.id, self._owner, now_s=now_s, until_s=until_s):
-                return Tick(busy=True)
+        with self._moves.ledger.batches() as view:
+            id_ = view.job(job_id).id
+        with self._leasing.held(id_) as ours:
+            return self._step(id_, plan=plan) if ours else Tick(busy=True)
+
+    def release(self, job_id: str) -> None:
+        """Let others drive the job at once."""
+        self._leasing.release(job_id)
+
+    def _step(self, id_: str, *, plan: bool) -> Tick:
         self._troubles = []
-        late = job.terms.deadline.phase(now_s) == 'sync'
+        with self._moves.ledger.batches() as view:
+            job = view.job(id_)
+        late = job.terms.deadline.phase(self._moves.now()) == 'sync'
         self._collect(job, cancel=late or job.state == 'cancelled')
         if plan and job.state == 'open':
             try:
@@ -146,11 +154,6 @@ class Scheduler:
                     change.set_job(job.id, 'held', str(error))
                 raise
         return self._told(job)
-
-    def release(self, job_id: str) -> None:
-        """Let others drive the job at once."""
-        with self._moves.ledger.changing_batches() as change:
-            change.release(job_id, self._owner)
 
     def _collect(self, job: Job, *, cancel: bool) -> None:
         """Learn what has become of what was sent."""
