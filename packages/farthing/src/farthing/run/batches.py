@@ -283,7 +283,7 @@ class Scheduler:
         """Whether a batch still runs; what has ended moves on."""
         remote = provider.get(one.target, one.batch or '')
         if remote.state == 'ended':
-            self._moves.move(one, 'ended', outputs=remote.outputs)
+            self._moves.move(one, 'ended', outputs=remote.outputs, looks=0)
         elif remote.state == 'failed':
             self._collecting.failed(one, remote, rest_s=self._settings.backoff_s)
         return remote.state == 'running'
