@@ -36,7 +36,7 @@ LANGCHAIN = ['langchain', 'langchain-aws', 'langchain-google-genai', 'langchain-
 
 @nox.session(venv_backend='none')
 def tests(session: nox.Session) -> None:
-    """The whole suite in the joint cell; `-m` puts `bench`, whose tables are tested, on the path."""
+    """The whole suite in the joint cell; `-m` puts `bench` on the path, which is tested, too."""
     session.run('python', '-m', *PYTEST, LOCAL, *session.posargs, env=ENVIRONMENT)
 
 
