@@ -149,6 +149,18 @@ def test_a_failed_summary_loses_nothing_and_is_asked_for_later_and_later() -> No
     assert [30, 60, 120, 240] == waits
 
 
+def test_a_summary_that_fails_leaves_the_one_before_it_where_it_is() -> None:
+    state = summarised(s := summarising(5, State()).state, s.asked, digest='one')
+    state = summarising(6, state).state
+    again = summarising(8, state).state
+    assert again.asked
+
+    planned = summarising(9, failed(again, again.asked, NOW))
+
+    assert (again.cut, 'one') == (planned.state.cut, planned.view.summary.digest)
+    assert not planned.decision.rewrite
+
+
 def test_a_summary_that_comes_too_late_is_not_taken() -> None:
     waiting = summarising(5, State()).state
     moved_on = failed(waiting, waiting.asked, NOW)

@@ -47,6 +47,7 @@ def plan(policy: Policy, history: History, state: State, setting: Setting) -> Pl
         decision = replace(decision, rewrite=True, reason='the history was changed')
     new = replace(
         new,
+        anchored=new.settled,
         anchor=history.anchor(new.settled),
         seen=len(history.blocks),
         last_call=setting.now,
@@ -82,7 +83,7 @@ def clearable(history: History, at: int) -> bool:
 def _is_of(history: History, state: State) -> bool:
     """Whether a state's decisions were made about this history."""
     return state.seen <= len(history.blocks) and (
-        not state.settled or history.anchor(state.settled) == state.anchor
+        not state.anchored or history.anchor(state.anchored) == state.anchor
     )
 
 

@@ -151,7 +151,8 @@ class State:
     Attributes:
         cut: The first block that is kept after the head; 0 where all are.
         cleared: Tool results before this block are cleared, where that saves anything.
-        anchor: Which history it is of: see `History.anchor`, of the blocks before `settled`.
+        anchored: The blocks that were settled at the last call.
+        anchor: Which history it is of: see `History.anchor`, of those blocks.
         summary: What stands for the blocks before the cut.
         asked: The summary that is awaited; the old view serves until it is there.
         ready: The summary that came, before a policy takes it.
@@ -163,6 +164,7 @@ class State:
 
     cut: int = 0
     cleared: int = 0
+    anchored: int = 0
     anchor: str = ''
     summary: Summary | None = None
     asked: Request | None = None
