@@ -204,9 +204,16 @@ def test_errors_have_the_providers_shape(client):
     assert caught.value.request_id.startswith('req_sim_')
 
 
-def test_a_model_that_the_server_was_not_given_is_unknown(sim, client):
+@pytest.fixture
+def one_model(sim):
+    """A server with a single model; the whole session shares it, so it has all of them again."""
     sim.reset(models={'gpt-5-mini': 100})
+    yield
+    sim.reset()
 
+
+@pytest.mark.usefixtures('one_model')
+def test_a_model_that_the_server_was_not_given_is_unknown(client):
     with pytest.raises(openai.NotFoundError, match='does not exist'):
         client.chat.completions.create(model='gpt-x', messages=HELLO)
     with pytest.raises(openai.BadRequestError, match='at most 100 completion tokens'):
