@@ -3,14 +3,13 @@
 Processor time of this process, all threads: the drain is in it, waiting for the server is not.
 """
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import process_time_ns
 
+from bench.simulated import provider
 from bench.timing import MS, Contestant, Medians, Table, race
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
@@ -29,7 +28,7 @@ def measure(*, quick: bool) -> list[Table]:
     rounds = 40 if quick else 150
     with (
         tempfile.TemporaryDirectory() as folder,
-        _provider() as url,
+        provider() as url,
         Ledger.open(Path(folder, 'farthing.db')) as ledger,
     ):
         kinds = {
@@ -47,16 +46,6 @@ def measure(*, quick: bool) -> list[Table]:
             rows=[(kind, *(_cell(took, name) for name in names)) for kind, took in kinds.items()],
         )
     ]
-
-
-@contextmanager
-def _provider() -> Iterator[str]:
-    command = [sys.executable, '-c', 'from farthing_sim.serve import main; main(["serve"])']
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.terminate()
 
 
 def _models(url: str) -> tuple[BaseChatModel, ...]:
