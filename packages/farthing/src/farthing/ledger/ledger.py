@@ -58,6 +58,7 @@ class Ledger:
         self._wait_s = wait_s
         self._refused = False
         self._key: bytes | None = None
+        self._made = False
 
     @classmethod
     def open(
@@ -257,8 +258,11 @@ class Ledger:
         Raises:
             LedgerError: As `flush`.
         """
-        if not self._engine.ready():
-            self.flush()
+        if not self._made:
+            # Asked once: it takes as long as opening the view does.
+            if not self._engine.ready():
+                self.flush()
+            self._made = True
         with self._engine.batches() as view:
             yield view
 
