@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from farthing.batching.chunking import Limits, Target, Waiting, chunks
@@ -89,7 +90,9 @@ class Planning:
         with self._moves.ledger.batches() as view:
             for item in view.due(job.id, self._moves.now()):
                 waiting = item.waiting
-                targets.setdefault(waiting.target, []).append(waiting)
+                some = targets.setdefault(waiting.target, [])
+                # One target for all: there may be a hundred thousand, each of them read anew.
+                some.append(replace(waiting, target=some[0].target) if some else waiting)
                 unpriced += item.draft.predicted is None
                 cost += item.draft.predicted or 0
         return _Round(targets, cost, unpriced)
