@@ -26,6 +26,7 @@ from farthing.run.seats import parking
 
 _UNWINDING_S = 1.0
 _STALLED_S = 10.0
+_PACE_S = 0.02
 _log = logging.getLogger('farthing')
 Call = Callable[[Any], Any]
 """What is done with an input: a function, or one that returns something to await."""
@@ -91,6 +92,7 @@ class Drive:
         self._unused = 0
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
+        self._told = False
         lot.notify = self._notify
 
     async def outcomes(self, *, until_sent: bool = False) -> AsyncIterator[Outcome]:
@@ -234,14 +236,22 @@ class Drive:
         """Wait until something has happened, or for so long."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout_s)
+            await asyncio.sleep(_PACE_S)  # many end at a time, and are looked up in one view
         self._changed.clear()
 
     def _notify(self) -> None:
-        """Called from the lot's thread."""
+        """Called from the lot's thread, for each answer: the loop hears of many at once."""
+        if self._told:
+            return
+        self._told = True
         try:
-            self._loop.call_soon_threadsafe(self._changed.set)
+            self._loop.call_soon_threadsafe(self._hear)
         except RuntimeError:
             self._lot.notify = _nothing  # the loop is closed: nobody listens any more
+
+    def _hear(self) -> None:
+        self._told = False
+        self._changed.set()
 
 
 def _nothing() -> None:

@@ -31,6 +31,7 @@ from farthing.run.unbatched import Unbatched
 
 _log = logging.getLogger('farthing')
 _MANY = 1_000
+_GATHER_S = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +98,7 @@ class Lot:
         self._woken: deque[int] = deque()
         self._flush = False
         self._sent = False
-        self._last_s = time.monotonic()
+        self._last_s = self._first_s = time.monotonic()
         self._next_s = 0.0
         self._thread = threading.Thread(target=self._work, daemon=True, name='farthing-batches')
         self._thread.start()
@@ -114,6 +115,7 @@ class Lot:
             if not seat.waiting:
                 self.busy -= 1
             seat.dropped = True
+        self._hail()
 
     def park(self, seat: Seat, asked: Asked) -> 'Future[Reply]':
         """A promise of the answer to a request.
@@ -148,8 +150,15 @@ class Lot:
             seat.waiting += 1
             self._flush = self._sent = False
             self._last_s = time.monotonic()
-        self._wake.set()
+            if len(self._arrived) == 1:
+                self._first_s = self._last_s
+                self._wake.set()
+        self._hail()
         return future
+
+    def _hail(self) -> None:
+        if self._arrived and self._ripe():
+            self._wake.set()
 
     def pass_by(self, seat: Seat, provider: str) -> None:
         """A request that no batch takes is about to be sent at once.
@@ -248,6 +257,14 @@ class Lot:
         finally:
             self._end()
 
+    def _ripe(self) -> bool:
+        """Whether to store what has arrived: one request takes as long as many.
+
+        While code runs that may park more, there is time until the first one has waited a while.
+        """
+        many = len(self._arrived) >= _MANY or not self.busy
+        return many or time.monotonic() >= self._first_s + _GATHER_S
+
     def _end(self) -> None:
         self.unbatched.tell()
         try:
@@ -261,6 +278,8 @@ class Lot:
     def _pause_s(self) -> float | None:
         now_s = time.monotonic()
         until_s = self._next_s
+        if self._arrived:
+            until_s = min(until_s, self._first_s + _GATHER_S)
         if self._idle_s is not None and not self._flush and self._waiters:
             until_s = min(until_s, self._last_s + self._idle_s)
         return max(0.0, until_s - now_s)
@@ -286,7 +305,7 @@ class Lot:
 
     def _admit(self) -> None:
         """Store what has arrived, and answer what is known."""
-        while self._arrived:
+        while self._arrived and self._ripe():
             some = [self._arrived[at] for at in range(min(len(self._arrived), _MANY))]
             fresh: dict[str, tuple[Draft, bytes]] = {}
             with self._ledger.batches() as view:
@@ -301,6 +320,7 @@ class Lot:
             with self._lock:
                 for _ in some:
                     self._arrived.popleft()
+                self._first_s = time.monotonic()
             self.notify()
 
     def _admit_one(self, view: View, one: _Parked, fresh: dict[str, tuple[Draft, bytes]]) -> None:
