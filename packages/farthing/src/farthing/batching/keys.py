@@ -8,7 +8,6 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -88,7 +87,7 @@ def digest(
         raise InputError(
             f'a request to {path} cannot be written as JSON ({error}): it cannot be batched'
         ) from error
-    return hmac.new(key, canonical, sha256).hexdigest()
+    return hmac.digest(key, canonical, 'sha256').hex()
 
 
 def owns(label: str, custom_id: str) -> bool:

@@ -19,8 +19,8 @@ from farthing.run.providers import Provider
 from farthing.wire import endpoint
 
 _VERSION = '2023-06-01'
-_SENT_ALONG = frozenset({'openai-organization', 'openai-project'})
-_SECRETS = frozenset({'authorization', 'x-api-key'})
+_KEPT = ('authorization', 'openai-organization', 'openai-project', 'x-api-key')
+"""Headers that tell whose account pays, sorted by name."""
 _Place = tuple[str, str]
 
 
@@ -35,6 +35,7 @@ class HttpProviders:
         self._key = key
         self._lock = threading.Lock()
         self._clients: dict[_Place, dict[str, Provider]] = {}
+        self._accounts: dict[tuple[str | None, ...], str] = {}
 
     def __call__(self, target: Target) -> Provider | None:
         """The provider of a target: with its own credentials, else the only ones for there."""
@@ -48,13 +49,17 @@ class HttpProviders:
 
     def learn(self, provider: str, base: str, headers: Mapping[str, str]) -> str:
         """Keep the credentials of a request; the fingerprint of their account."""
-        kept = {name: value for name, value in headers.items() if name in _SECRETS | _SENT_ALONG}
-        facts = '\n'.join(f'{name}={value}' for name, value in sorted(kept.items()))
+        seen = provider, base, *map(headers.get, _KEPT)
+        if seen in self._accounts:
+            return self._accounts[seen]
+        kept = {name: value for name in _KEPT if (value := headers.get(name)) is not None}
+        facts = '\n'.join(f'{name}={value}' for name, value in kept.items())
         account = hmac.new(self._key, facts.encode(), sha256).hexdigest()[:16]
         with self._lock:
             clients = self._clients.setdefault((provider, base), {})
             if account not in clients:
                 clients[account] = HttpProvider(provider, base, kept)
+            self._accounts[seen] = account
         return account
 
     def learn_environment(self) -> None:

@@ -130,6 +130,8 @@ class Parked:
     def _note(self, reply: Reply, words: Mapping[str, Any], *, failed: bool) -> None:
         """Link the framework's run and the levers' choices to the entry that is posted already."""
         run = self._run
+        if run is None and not self._choices:
+            return
         reading = None if failed else self._reader.answer(words)
         if run is not None and not failed:
             run.answered = True
