@@ -18,6 +18,7 @@ TABLES = (
     'pricing',
     'importing',
     'draining',
+    'batching',
     'whole',
     'reporting',
     'caching_plan',
