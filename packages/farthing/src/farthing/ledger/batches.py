@@ -276,9 +276,8 @@ class Change(View):
         self._post = post
 
     def post(self, lines: Sequence[bytes]) -> None:
-        """Add entries, as lines of a spool, in the same transaction."""
-        if lines:
-            self._post(lines)
+        """Add entries, as lines of a spool, at the end of the same transaction."""
+        self._post(lines)
 
     def begin(self, name: str, terms: Terms, now_s: float) -> Job:
         """A further job of that name."""

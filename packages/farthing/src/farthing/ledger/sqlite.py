@@ -7,7 +7,7 @@ the connection lives no longer than the lock, and readers neither write nor chec
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -221,11 +221,11 @@ class Writer:
     @contextmanager
     def batches(self) -> Iterator[Change]:
         """Change batch jobs in one transaction, with the entries that belong to it."""
+        lines: list[bytes] = []
         with transaction(self._db):
-            yield Change(self._db, self._post)
-
-    def _post(self, lines: Sequence[bytes]) -> None:
-        self._batch.store(Chunk(lines=list(lines), end=0), spool='batches')
+            yield Change(self._db, lines.extend)
+            if lines:  # all at once: what a chunk costs beside its lines is worth many of them
+                self._batch.store(Chunk(lines=lines, end=0), spool='batches')
 
     def _set_offset(self, spool: str, end: int) -> None:
         self._db.execute(
