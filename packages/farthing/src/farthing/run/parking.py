@@ -94,7 +94,7 @@ class Lot:
         self._stop = False
         self._arrived: deque[_Parked] = deque()
         self._waiters: dict[str, list[_Parked]] = {}
-        self._sleepers: dict[str, list[int]] = {}
+        self._sleepers: dict[str, tuple[int, ...]] = {}
         self._woken: deque[int] = deque()
         self._flush = False
         self._sent = False
@@ -194,7 +194,8 @@ class Lot:
                 self._waiters[key] = left
             else:
                 del self._waiters[key]
-            self._sleepers.setdefault(key, []).append(seat.input)
+            # A tuple of numbers: lists would be visited, each of them, by the garbage collector.
+            self._sleepers[key] = (*self._sleepers.get(key, ()), seat.input)
             for one in gone:
                 if one.future.set_running_or_notify_cancel():
                     one.future.set_exception(Dropped())
