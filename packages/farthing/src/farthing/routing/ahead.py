@@ -31,13 +31,13 @@ class Cached(NamedTuple):
         Args:
             prefix: Tokens of the prefix.
             added: Tokens that each turn has added.
-            unused: Turns since it was used.
+            unused: Turns since it was used that have not used it.
         """
         missing = prefix if unused >= self.life else min(unused * added, prefix)
         return (self.rates.write - self.rates.read) * missing
 
     def later(self, unused: int) -> int:
-        """The turns since it was used, a turn later; an expired cache stays that."""
+        """The turns that have not used it, a turn later; an expired cache stays that."""
         return min(unused + 1, self.life)
 
 
