@@ -3,7 +3,7 @@
 # Needs `pip install llama-index-farthing[anthropic]` and ANTHROPIC_API_KEY. To try it without a
 # key, run `farthing-sim serve` and set ANTHROPIC_BASE_URL to the address that it prints.
 #
-# It works on 40 documents. More take no more memory: `window` of them run at a time, and the rest
+# It works on 500 documents. More take no more memory: `window` of them run at a time, and the rest
 # of the job lies in the ledger and in a file beside it.
 
 import asyncio
@@ -18,7 +18,7 @@ import farthing
 import llama_index_farthing
 from llama_index_farthing import BatchRunner
 
-DOCUMENTS = [f'Claim {n}: ' + f'Parcel {n} came late and wet. ' * 40 for n in range(40)]
+DOCUMENTS = [f'Claim {n}: ' + f'Parcel {n} came late and wet. ' * 40 for n in range(500)]
 
 server = {'base_url': os.environ.get('ANTHROPIC_BASE_URL')}
 haiku = Anthropic(model='claude-haiku-4-5', max_tokens=60, **server)
@@ -42,7 +42,7 @@ runner = BatchRunner(
     deadline='20h',
     max_cost_usd=5,
     poll=POLL,
-    window=15,
+    window=100,
 )
 
 

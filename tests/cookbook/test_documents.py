@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / 'cookbook').glob('*.py'))
 CACHING = [one for one in RECIPES if one.stem.startswith('02')]
 ROUTING = [one for one in RECIPES if one.stem.startswith('03')]
-COSTS = r'globex letters .*[1-9]\d* calls 0\.0\d+ USD'
+COSTS = r'globex letters .*[1-9]\d* calls 0\.\d*[1-9]\d* USD'
+BATCHES = [one for one in RECIPES if one.stem.startswith('05')]
 # What the README's blocks take for granted.
 AROUND = """
 from langchain.agents import create_agent
@@ -57,7 +58,7 @@ def environment(server, tmp_path) -> dict[str, str]:
 
 def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
     done = subprocess.run(  # noqa: S603, PLW1510 - commands of this repository; checked below
-        arguments, env=environment, cwd=folder, capture_output=True, text=True, timeout=120
+        arguments, env=environment, cwd=folder, capture_output=True, text=True, timeout=300
     )
     assert 0 == done.returncode, done.stderr
     return done.stdout
@@ -65,13 +66,25 @@ def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
 
 @pytest.mark.parametrize(
     'recipe',
-    [one for one in RECIPES if one not in CACHING + ROUTING],  # below, as they take their time
+    [
+        one for one in RECIPES if one not in CACHING + ROUTING + BATCHES
+    ],  # below, as they take their time
     ids=lambda path: path.stem,
 )
 def test_a_recipe_runs_and_ends_with_its_costs(recipe, environment, tmp_path) -> None:
     printed = run([sys.executable, str(recipe)], environment, tmp_path)
 
     assert re.search(COSTS, printed)
+
+
+@pytest.mark.parametrize('recipe', BATCHES, ids=lambda path: path.stem)
+def test_the_recipes_of_batches_pay_half_and_nothing_twice(recipe, environment, tmp_path) -> None:
+    printed = run([sys.executable, str(recipe)], environment, tmp_path)
+
+    assert 'the first process ended with -9' in printed
+    assert '500 documents, equal to those at once' in printed
+    paid = dict(re.findall(r'globex ([a-z ]+) (?:sync|batch) 1000 calls (0\.\d+) USD', printed))
+    assert Decimal(paid['letters']) == Decimal(paid['at once']) / 2 > 0
 
 
 @pytest.mark.parametrize('recipe', CACHING, ids=lambda path: path.stem)
