@@ -142,10 +142,15 @@ def test_a_first_turn_of_a_known_task_is_told_what_is_usual() -> None:
     assert (0.5, 0.5) == (found.again, found.turns_left)
 
 
-def test_a_task_of_single_questions_says_nothing_of_the_next() -> None:
+@pytest.mark.parametrize('single', [10, 2])
+def test_a_first_turn_that_may_be_the_only_one_is_free(single) -> None:
     known = Conversations()
     for number in range(10):
         known.learn(asked(4_000, None), answered(), thread=str(number))
+        if number >= single:
+            for turn in range(5):
+                asks = asked(4_300 + turn, str(number))
+                known.learn(asks, answered(at_s=START_S + turn), thread=str(number))
 
     assert None is session(known, asked(4_000, None), START_S)
 

@@ -17,7 +17,7 @@ from farthing.run.calls import Request
 from farthing.usage import Usage
 
 _SHARE = 0.3  # of the latest turn in the averages
-_SEVERAL = 2  # turns, from which on a conversation is more than a question and its answer
+_MOSTLY = 0.9  # of a task's conversations go on, where a first turn is taken to have a second one
 _NOTHING_WARM: Mapping[str, 'Warm'] = MappingProxyType({})
 _NOTHING_WANTED: Mapping[str, int] = MappingProxyType({})
 
@@ -45,6 +45,7 @@ class Usual:
         turns: Turns in all, on average; those that still go on are counted with what they had.
         wanted: The share of the turns that wanted each route.
         seen: The turns of which these are the shares.
+        go_on: The share of the conversations that had a second turn.
         calls: Calls of a turn.
         output_tokens: Output tokens of a turn.
         new_tokens: Input tokens that a turn adds; `None` where no conversation went on.
@@ -54,20 +55,21 @@ class Usual:
     turns: float
     wanted: Mapping[str, float]
     seen: int
+    go_on: float
     calls: float
     output_tokens: float
     new_tokens: float | None
     turn_s: float | None
 
     def first(self, size: int, routes: Sequence[str], *, default: str) -> Session | None:
-        """What a router is told of a first turn; `None` where it is expected to be the only one.
+        """What a router is told of a first turn; `None` where it may well be the only one.
 
         Args:
             size: Tokens of the request.
             routes: The names of all routes, weakest first.
             default: The one that serves where a second cache beside its own would not pay.
         """
-        if self.new_tokens is None or self.turns < _SEVERAL:
+        if self.new_tokens is None or self.go_on < _MOSTLY:
             return None
         ahead = outlook(
             0,

@@ -23,6 +23,7 @@ class _Task:
         wanted: Turns that wanted each route.
         calls: Calls.
         output: Output tokens.
+        second: Second turns.
         gone_on: Turns that went on from one before, and of them:
         added: Input tokens that they added.
         pauses_s: Seconds since the turns before them.
@@ -32,6 +33,7 @@ class _Task:
     wanted: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     output: int = 0
+    second: int = 0
     gone_on: int = 0
     added: int = 0
     pauses_s: float = 0.0
@@ -47,6 +49,7 @@ class _Task:
             added, pause_s = known.since(call)
             # A rewritten history adds nothing, and a turn beside another one has no pause.
             if added >= 0 and pause_s >= 0:
+                self.second += known.turns == 1
                 self.gone_on += 1
                 self.added += added
                 self.pauses_s += pause_s
@@ -62,6 +65,7 @@ class _Task:
             turns=turns / self.begun,
             wanted=shares,
             seen=turns,
+            go_on=self.second / self.begun,
             calls=self.calls / turns,
             output_tokens=self.output / turns,
             new_tokens=self.added / self.gone_on if self.gone_on else None,
