@@ -301,6 +301,19 @@ def test_the_whole_history_would_have_been_read_and_its_end_be_written() -> None
     assert Usage(input_tokens=5_000, output_tokens=50) == plain
 
 
+def test_where_only_the_system_text_is_cached_what_was_dropped_would_have_been_paid_in_full(
+    driver,
+) -> None:
+    one = driver(Window(keep_turns=1, every=1))
+    one.prepare(talk(4))
+    cut = one.prepare(talk(5))
+    used = Usage(input_tokens=10_000, output_tokens=5, cache_read_tokens=3_000)
+
+    dropped = cut.full_tokens * 10_000 // cut.view.tokens - 10_000
+    assert dropped > 0
+    assert 3_000_000 * dropped == settled(one, cut, used)['saved']
+
+
 def test_what_was_reported_beyond_a_memorys_messages_is_in_every_prompt() -> None:
     used = Usage(input_tokens=1_000, output_tokens=50)
 

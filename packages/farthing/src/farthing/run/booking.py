@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from farthing.caching.minimum import cacheable
-from farthing.context import Rates
+from farthing.context import Rates, Tariff
 from farthing.entry import Decision
 from farthing.errors import LedgerError
 from farthing.ledger.sessions import Name, Result, Sessions
@@ -176,14 +176,25 @@ class Booking:
         decision = prepared.plan.decision
         if not (decision.dropped_tokens or decision.rewrite or prepared.retrieved):
             return cost, None if cost is None else 0
-        warm = prepared.warm_tokens
-        every = whole(
-            usage,
-            full=_reported(prepared, prepared.full_tokens, usage),
-            before=None if warm is None else _reported(prepared, warm, usage),
-        )
-        without = self._book.quote(every, call).cost
-        return without, None if cost is None or without is None else without - cost
+        if cost is None:
+            return None, None
+        full, warm = _reported(prepared, prepared.full_tokens, usage), prepared.warm_tokens
+        before = None if warm is None else _reported(prepared, warm, usage)
+        if before is not None and self._is_beginning_alone(usage, call, new=full - before):
+            before = None
+        without = self._book.quote(whole(usage, full=full, before=before), call).cost
+        return without, None if without is None else without - cost
+
+    def _is_beginning_alone(self, usage: Usage, call: Call, *, new: int) -> bool:
+        """Whether only a beginning is cached that stays the same, such as a marked system text.
+
+        Where writes are sold and the conversation is cached, each call writes what is new to it.
+        One that writes nothing, and pays in full for more than the `new` tokens, caches none of it.
+        """
+        if usage.cache_write_tokens or usage.uncached_input_tokens <= new:
+            return False
+        rates = Tariff(self._book, call).rates
+        return rates.write != rates.input
 
     def _learn(self, prepared: Prepared, counter: Tokens, usage: Usage, saved: int | None) -> None:
         talk = prepared.talk

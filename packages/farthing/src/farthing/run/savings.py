@@ -34,7 +34,8 @@ def whole(usage: Usage, *, full: int, before: int | None) -> Usage:
     Args:
         usage: As reported.
         full: Input tokens of the prompt with the whole history.
-        before: And of the one that the last call would have sent; `None` once the cache is cold.
+        before: And of the one that the last call would have sent; `None` once the cache is cold,
+            or where no conversation is ever in it.
     """
     plain = replace(
         usage,
