@@ -325,6 +325,18 @@ def test_what_was_reported_beyond_a_memorys_messages_is_in_every_prompt() -> Non
     assert 5_000 == reported(10_000, used, sent=2_000, complete=False)
 
 
+def test_pictures_teach_nothing_about_the_tokens_of_texts(driver) -> None:
+    one = driver(Window())
+    seen = Part(kind='user', text='What is this? ' * 200, other_tokens=1_600)
+    before = one.models.tokens('anthropic', 'claude-sonnet-4-6').count(seen.text)
+
+    # The picture was a small one, of 120 tokens.
+    prepared = one.prepare(replace(talk(1), parts=(seen,)))
+    settled(one, prepared, Usage(input_tokens=920, output_tokens=5))
+
+    assert before == one.models.tokens('anthropic', 'claude-sonnet-4-6').count(seen.text)
+
+
 def test_what_is_stored_is_forgotten_by_age_and_by_name(tmp_path) -> None:
     store = Sessions(tmp_path / 'a.context.db', retention=timedelta(days=30))
     names = [Name(key=bytes([n]) * 16, session=bytes([n // 2]) * 16) for n in range(4)]

@@ -214,8 +214,11 @@ class Booking:
     def _learn_length(self, prepared: Prepared, counter: Tokens, reported_tokens: int) -> None:
         """Learn from a prompt that we saw whole, or else from how far it is longer than the last.
 
-        What is in every prompt of a conversation and was not seen is no part of that.
+        What is in every prompt of a conversation and was not seen is no part of that, and what a
+        picture takes says nothing about texts.
         """
+        if any(part.other_tokens for part in prepared.talk.parts):
+            return
         base = prepared.base_tokens
         if prepared.talk.complete:
             counter.learn(base=base, reported=reported_tokens)
