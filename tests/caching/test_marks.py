@@ -16,6 +16,7 @@ from farthing.caching.place import MOST_MARKS, Mark
 from farthing.caching.plan import Plan, plan
 from farthing.caching.rates import rates
 from farthing.caching.state import InMemory
+from farthing.context.writing import RECALLED
 from farthing.wire import anthropic_marks, openai_marks
 from farthing.wire.marking import MARKINGS
 
@@ -129,6 +130,7 @@ def test_anthropic_never_gets_a_mark_of_openais():
         {'type': 'redacted_thinking', 'data': 'x'},
         {'type': 'text', 'text': ''},
         {'type': 'text', 'text': '  '},
+        {'type': 'text', 'text': f'{RECALLED} The dog is called Rex.'},
         {'type': 'server_tool_use', 'id': '1', 'name': 'code_execution', 'input': {}},
         {'type': 'code_execution_tool_result', 'tool_use_id': '1', 'content': {}},
         {
@@ -141,6 +143,12 @@ def test_a_block_that_refuses_marks_gets_none(block):
     prompt = anthropic_marks.prompt(anthropic(messages=[{'role': 'user', 'content': [block]}]))
 
     assert not prompt.blocks[-1].markable
+
+
+def test_a_text_that_no_later_prompt_holds_gets_no_mark():
+    said = [{'role': 'user', 'content': f'{RECALLED} The dog is called Rex.'}]
+
+    assert not anthropic_marks.prompt(anthropic(messages=said)).blocks[-1].markable
 
 
 def test_deferred_tools_and_later_system_messages_get_no_mark():

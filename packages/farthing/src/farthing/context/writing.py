@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from farthing.context.parts import Part
 from farthing.errors import ContextError
 
+RECALLED = '[Said earlier in this conversation, for reference]'
+"""How old messages begin that are repeated at the end of a prompt: no later prompt holds them."""
 _WORDS_A_TOKEN = 0.7  # of English
 _LEAST_CHARACTERS = 24
 _LONG_TOKENS = 100
@@ -57,7 +59,7 @@ def recalled(parts: Sequence[Part], retrieved: Sequence[int]) -> str | None:
     if not retrieved:
         return None
     said = transcript([parts[at] for at in retrieved])
-    return f'[Said earlier in this conversation, for reference]\n\n{said}'
+    return f'{RECALLED}\n\n{said}'
 
 
 def checked(text: str, *, tokens: int, replaced_tokens: int, count: Callable[[str], int]) -> str:

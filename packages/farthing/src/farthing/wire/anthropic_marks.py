@@ -4,7 +4,8 @@ A mark is `cache_control` on a tool, a system block or a content block; text tha
 becomes one text block on the copy. Which blocks refuse a mark: thinking, empty text, what is tied
 to code execution (https://github.com/langchain-ai/langchain/issues/34542), deferred tools and
 messages of the role `system`, where a mark is taken but its entry is never found again
-(https://github.com/anthropics/claude-code/issues/96101).
+(https://github.com/anthropics/claude-code/issues/96101). What context control repeats at the end of
+one prompt would take a mark, and no later prompt could read it: a mark stands before it.
 
 Every block counts as one towards the lookback. Whether a run of tool blocks counts once is
 disputed; counting each is safe (https://github.com/strands-agents/harness-sdk/issues/3348).
@@ -18,6 +19,7 @@ import orjson
 
 from farthing.caching.block import Block, Lifetime, Path, Prompt, Tier
 from farthing.caching.plan import Plan
+from farthing.context.writing import RECALLED
 from farthing.wire.digest import bytes_of, digest_of, text_digest
 from farthing.wire.fields import text
 from farthing.wire.prompt import chars_of, unmarked
@@ -125,8 +127,7 @@ def _content(path: Path, tier: Tier, role: str, content: Any, params: bytes) -> 
     if type(content) is str:
         # Most messages of a long history.
         digest = text_digest(role, content, params)
-        said = not content.isspace() and content != ''
-        yield Block((*path, 0), tier, digest, len(content), free and said)
+        yield Block((*path, 0), tier, digest, len(content), free and _is_kept(content))
         return
     for at, one in enumerate(content if isinstance(content, list) else (content,)):
         if one is None:
@@ -150,11 +151,16 @@ def _takes_mark(block: Words) -> bool:
     kind = block.get('type')
     if kind == 'text':
         words = block.get('text')
-        return isinstance(words, str) and bool(words.strip())
+        return isinstance(words, str) and _is_kept(words)
     if kind in _THINKING or 'code_execution' in str(kind) or kind == 'server_tool_use':
         return False
     caller = block.get('caller')
     return not (isinstance(caller, dict) and 'code_execution' in str(caller.get('type')))
+
+
+def _is_kept(words: str) -> bool:
+    """Whether a text is any, and one that later prompts hold as well."""
+    return words != '' and not words.isspace() and not words.startswith(RECALLED)
 
 
 def _life(words: Words) -> Lifetime | None:
