@@ -12,6 +12,7 @@ from langchain_farthing import (
     FarthingChatMessageHistory,
     MemorySummarizer,
     PeriodicSummary,
+    Select,
     ServerCompaction,
     Window,
 )
@@ -67,6 +68,17 @@ def test_a_chain_sends_a_view_and_its_decisions_are_booked(
     full = sum(entry['usage']['input_tokens'] for entry in wire.sim.log())
     assert full > 0
     assert rows[0].saved > 0
+
+
+def test_a_call_that_repeats_old_messages_has_its_decision(memory, claude, config, ledger) -> None:
+    window = memory(Window(keep_turns=1, every=1), Select(budget=200))
+    chain, said = PROMPT | window | claude(), []
+
+    for n in range(4):
+        said += [HumanMessage(question(n))]
+        said += [chain.invoke({'said': said}, config)]
+
+    assert [4] == [row.calls for row in ledger.report(by='context_policy').rows]
 
 
 async def test_a_chain_that_is_awaited_has_its_summaries_made_in_the_loop(

@@ -321,6 +321,18 @@ def test_what_is_retrieved_stands_at_the_end(memory) -> None:
     assert 'What is the name of my dog?' == shown[-2].content
 
 
+def test_a_call_that_repeats_old_messages_has_its_decision(
+    memory, installed, anthropic, ledger
+) -> None:
+    one, llm = memory(Window(keep_turns=1, every=1), Select(budget=200)), anthropic()
+
+    for n in range(4):
+        one.put(ChatMessage(question(n)))
+        one.put(llm.chat(one.get()).message)
+
+    assert [4] == [row.calls for row in ledger.report(by='context_policy').rows]
+
+
 async def test_a_block_keeps_what_a_memory_lets_go_until_a_summary_stands_for_it(
     block, closed, installed, anthropic, posted, wire
 ) -> None:

@@ -70,12 +70,18 @@ def sent(messages: Sequence[BaseMessage], prepared: Prepared) -> list[BaseMessag
     return found
 
 
-def last_request(messages: Sequence[BaseMessage]) -> str:
-    """The text of the last message of the user that has one, as the tap reads it."""
+def last_requests(messages: Sequence[BaseMessage]) -> tuple[str, str]:
+    """The text of the user's last message that has one, and with those right before it.
+
+    The tap reads the one or the other: some providers are sent neighbours of one side as one.
+    """
+    last = joined = ''
     for message in reversed(messages):
-        if message.type == 'human' and (text := message.text):
-            return str(text)
-    return ''
+        if message.type == 'human':
+            last, joined = last or message.text, message.text + joined
+        elif last and message.type != 'tool':
+            break
+    return last, joined
 
 
 def _kind(message: BaseMessage, *, calls: bool) -> Kind:

@@ -24,7 +24,7 @@ from farthing.run.handing import handed
 from farthing.run.talk import Prepared, Talk
 from langchain_farthing.annotator import messages_of
 from langchain_farthing.asking import Asking, facts_of
-from langchain_farthing.conversation import last_request, part_of, sent
+from langchain_farthing.conversation import last_requests, part_of, sent
 from langchain_farthing.session import Session, who_of
 
 _UNTIL_KNOWN = ('anthropic', 'claude-sonnet-4-6')
@@ -148,7 +148,7 @@ class MemorySummarizer(Runnable[LanguageModelInput, list[BaseMessage]]):
     def _sent(self, messages: Sequence[BaseMessage], prepared: Prepared) -> list[BaseMessage]:
         found = sent(messages, prepared)
         asking = None if self._cheap is None else Asking(self._ledger, self._cheap)
-        handed(self.driver, prepared, last_request(found), asking, recorded=tap.installed)
+        handed(self.driver, prepared, last_requests(found), asking, recorded=tap.installed)
         return found
 
 

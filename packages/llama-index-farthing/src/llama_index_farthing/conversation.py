@@ -18,6 +18,7 @@ from farthing.context import CLEARED, Part
 from farthing.context.values import Kind
 from farthing.run.talk import Prepared
 from farthing.wire.prompt import chars_of
+from llama_index_farthing.facts import last_text
 
 PICTURE_TOKENS = 1_600
 """About what a picture or a page takes: Anthropic's most for one that it does not shrink."""
@@ -73,6 +74,21 @@ def sent(messages: Sequence[ChatMessage], prepared: Prepared) -> list[ChatMessag
     if prepared.retrieved is not None:
         found.append(ChatMessage(prepared.retrieved))
     return found
+
+
+def last_requests(messages: Sequence[ChatMessage]) -> tuple[str, str]:
+    """The text of the user's last message that has one, and with those right before it.
+
+    The tap reads the one or the other: some providers are sent neighbours of one side as one.
+    """
+    last = joined = ''
+    for message in reversed(messages):
+        if message.role == MessageRole.USER:
+            text = last_text([message])
+            last, joined = last or text, text + joined
+        elif last and message.role != MessageRole.TOOL:
+            break
+    return last, joined
 
 
 def _text(block: ContentBlock) -> str | None:

@@ -25,8 +25,7 @@ from farthing.run.context_policies import (
 from farthing.run.handing import handed
 from farthing.run.talk import Prepared, Talk
 from llama_index_farthing.asking import Asking, facts_of
-from llama_index_farthing.conversation import part_of, sent
-from llama_index_farthing.facts import last_text
+from llama_index_farthing.conversation import last_requests, part_of, sent
 from llama_index_farthing.switch import records, whom
 
 _UNTIL_KNOWN = ('anthropic', 'claude-sonnet-4-6')
@@ -170,5 +169,5 @@ class MemorySummarizer(BaseMemory):
         found = sent(messages, prepared)
         asking = None if self._writer is None else Asking(self._ledger, self._writer)
         recorded = tap.installed or records()
-        handed(self._driver, prepared, last_text(found), asking, recorded=recorded)
+        handed(self._driver, prepared, last_requests(found), asking, recorded=recorded)
         return found

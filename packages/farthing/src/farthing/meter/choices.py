@@ -80,7 +80,7 @@ class Choice:
 
 
 _waiting: ContextVar[tuple[Choice, ...]] = ContextVar('farthing_choices', default=())
-_offered: OrderedDict[int, tuple[Choice, str]] = OrderedDict()
+_offered: OrderedDict[int, tuple[Choice, tuple[str, ...]]] = OrderedDict()
 _MOST_OFFERED = 1_000
 
 
@@ -93,14 +93,14 @@ def choose(choice: Choice) -> None:
     _waiting.set((*others, choice))
 
 
-def offer(choice: Choice, text: str) -> None:
+def offer(choice: Choice, *texts: str) -> None:
     """Let a choice wait for a request of its shape that leaves any context.
 
     Args:
         choice: It waits until it is settled, or until many others have been offered after it.
-        text: The last text of the user in the request.
+        texts: The last text of the user in the request; several, where it may be one of them.
     """
-    _offered[id(choice)] = (choice, text)
+    _offered[id(choice)] = (choice, texts)
     while len(_offered) > _MOST_OFFERED:
         _offered.popitem(last=False)
 
@@ -132,7 +132,7 @@ def chosen(shape: Shape, text: Callable[[], str]) -> tuple[Choice, ...]:
     open_ = [
         one
         for one, asked in list(_offered.values())
-        if not one.settled and asked == said and one.fits(shape)
+        if not one.settled and said in asked and one.fits(shape)
     ]
     levers = Counter(one.lever for one in (*here, *open_))
     return (*here, *(one for one in open_ if levers[one.lever] == 1))

@@ -133,13 +133,13 @@ class ContextDriver:
             choose(choice)
         return choice
 
-    def offer(self, prepared: Prepared, text: str, then: Callable[[], None]) -> None:
+    def offer(self, prepared: Prepared, then: Callable[[], None], *texts: str) -> None:
         """Let the decision wait for a request that leaves from anywhere.
 
         Args:
             prepared: What was decided.
-            text: The last text of the user in it.
             then: What to do once it is answered; must not block.
+            texts: The last text of the user in it, or what that may be.
         """
         choice = self._choice(prepared, then)
         if choice is None or prepared.name is None:
@@ -151,7 +151,7 @@ class ContextDriver:
                 self._open.popitem(last=False)
         if earlier is not None:
             withdraw(earlier)
-        offer(choice, text)
+        offer(choice, *texts)
 
     def after(self, prepared: Prepared, ask: Ask) -> None:
         """Have the summary made that is wanted, in a thread."""

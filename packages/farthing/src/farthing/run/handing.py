@@ -1,6 +1,7 @@
 """Handing a view to code that sends it later: a memory does not see the call that it serves."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from farthing.meter import Spend
@@ -20,14 +21,20 @@ class Asks(Protocol):
 
 
 def handed(
-    driver: ContextDriver, prepared: Prepared, text: str, asks: Asks | None, *, recorded: bool
+    driver: ContextDriver,
+    prepared: Prepared,
+    texts: Sequence[str],
+    asks: Asks | None,
+    *,
+    recorded: bool,
 ) -> None:
     """Have the summary made that is wanted: once the call is answered, or now.
 
     Args:
         driver: Whose view it is.
         prepared: The view.
-        text: The last text of the user in it, which the call is known by.
+        texts: The last text of the user in it, which the call is known by; and the same with what
+            it stands beside, as some providers are sent neighbours of one side as one.
         asks: Who is asked for a summary; `None` where nobody can be.
         recorded: Whether whoever records calls sees this one, and tells of its answer.
     """
@@ -42,9 +49,9 @@ def handed(
         else:
             driver.aafter(prepared, asks.aask)
 
-    heard = recorded and bool(text)
+    heard = recorded and any(texts)
     if heard:
-        driver.offer(prepared, text, make)
+        driver.offer(prepared, make, *texts)
     if prepared.overdue or not heard:
         make()
 
