@@ -393,6 +393,16 @@ async def test_a_block_that_two_sessions_share_keeps_them_apart(block, closed) -
         assert f'{other} Question' not in shown
 
 
+async def test_tenants_whose_sessions_have_one_name_share_no_text(block) -> None:
+    one = block(MockLLM())
+
+    with attributed(tenant='acme'):
+        await one._aput(turn(1))
+        assert question(1) in await one._aget()
+    with attributed(tenant='globex'):
+        assert '' == await one._aget()
+
+
 async def test_a_block_goes_on_in_another_process(block) -> None:
     await block(MockLLM()).aput(turn(0))
 

@@ -20,7 +20,7 @@ from farthing.errors import InputError
 from farthing.meter.shared import Source, meter
 from farthing.run.background import Background
 from farthing.run.context_policies import ContextOptions
-from farthing.run.running import Due, Running
+from farthing.run.running import Due, Owner, Running
 from farthing.run.tokens import Tokens
 from llama_index_farthing.asking import Asking, facts_of
 from llama_index_farthing.conversation import part_of
@@ -34,7 +34,7 @@ class SummaryMemoryBlock(BaseMemoryBlock[str]):
 
     Put it in a memory that inserts at the user's end, as `in_memory` makes one: what stands in
     front of the system text changes the prompt's beginning, and no cache survives that. A memory
-    of another session that shares the block sees its own messages only.
+    of another session or tenant that shares the block sees its own messages only.
 
     Args:
         session_id: The session's name, for memories that do not say theirs.
@@ -103,8 +103,8 @@ class SummaryMemoryBlock(BaseMemoryBlock[str]):
         return await self._background.aflush(timeout_s)
 
     async def _aget(self, messages: list[ChatMessage] | None = None, **memory: Any) -> str:  # noqa: ARG002
-        session = memory.get(_SESSION) or self.session_id
-        return await asyncio.to_thread(self._running.text, session)
+        owner = Owner(whom().tenant, memory.get(_SESSION) or self.session_id)
+        return await asyncio.to_thread(self._running.text, owner)
 
     async def _aput(self, messages: list[ChatMessage]) -> None:
         """Keep what a memory lets go; it writes into each message of which session that is."""
@@ -113,11 +113,12 @@ class SummaryMemoryBlock(BaseMemoryBlock[str]):
             session = message.additional_kwargs.get(_SESSION) or self.session_id
             by_session.setdefault(session, []).append(message)
         for session, many in by_session.items():
-            parts = [part_of(one) for one in many]
-            await asyncio.to_thread(self._running.put, session, parts)
-            due = await asyncio.to_thread(self._running.due, session)
+            parts, who = [part_of(one) for one in many], narrowed(whom(), session=session)
+            owner = Owner(who.tenant, session)
+            await asyncio.to_thread(self._running.put, owner, parts)
+            due = await asyncio.to_thread(self._running.due, owner)
             if due is not None:
-                self._background.astart(self._make(due, narrowed(whom(), session=session)))
+                self._background.astart(self._make(due, who))
 
     async def _make(self, due: Due, who: Attribution) -> None:
         with attributed(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,6 +26,13 @@ _TRIES = 20
 _LOST_S = 600.0  # Whoever was to make the summary is gone by then.
 _FIRST_WAIT_S = 30.0
 _MOST_DOUBLINGS = 7
+
+
+class Owner(NamedTuple):
+    """Whose messages these are; tenants that name their sessions alike share nothing."""
+
+    tenant: str | None
+    session: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +64,12 @@ class Due:
     """A summary that is wanted.
 
     Attributes:
-        session: Of whose messages.
+        owner: Of whose messages.
         body: As it was when it was asked for.
         letter: What to ask a model.
     """
 
-    session: str
+    owner: Owner
     body: Body
     letter: str
 
@@ -105,31 +112,31 @@ class Running:
         self._summary_tokens = summary_tokens
         self._now = now
         self._lock = threading.Lock()
-        self._unsaved: dict[str, tuple[Part, ...]] = {}
+        self._unsaved: dict[Owner, tuple[Part, ...]] = {}
 
-    def put(self, session: str, parts: Sequence[Part]) -> None:
+    def put(self, owner: Owner, parts: Sequence[Part]) -> None:
         """Keep messages; in memory where they cannot be stored now."""
         with self._lock:
-            parts = (*self._unsaved.pop(session, ()), *parts)
+            parts = (*self._unsaved.pop(owner, ()), *parts)
         try:
-            self._change(session, lambda body: replace(body, waiting=(*body.waiting, *parts)))
+            self._change(owner, lambda body: replace(body, waiting=(*body.waiting, *parts)))
         except (LedgerError, OSError) as error:
             self.failures.count('unsaved', error)
             with self._lock:
-                self._unsaved[session] = (*parts, *self._unsaved.get(session, ()))
+                self._unsaved[owner] = (*parts, *self._unsaved.get(owner, ()))
 
-    def text(self, session: str) -> str:
+    def text(self, owner: Owner) -> str:
         """The summary and what waits, for a prompt."""
         with self._lock:
-            unsaved = self._unsaved.get(session, ())
+            unsaved = self._unsaved.get(owner, ())
         try:
-            body = self._body(self._sessions.load(self._name(session)))
+            body = self._body(self._sessions.load(self._name(owner)))
         except (LedgerError, OSError) as error:
             self.failures.count('failed', error)
             body = Body()
         return replace(body, waiting=(*body.waiting, *unsaved)).text()
 
-    def due(self, session: str) -> Due | None:
+    def due(self, owner: Owner) -> Due | None:
         """The summary that is wanted now; whoever gets it is to make it."""
         now = self._now()
 
@@ -141,14 +148,14 @@ class Running:
             return replace(body, asked_s=now)
 
         try:
-            before, after = self._change(session, asked)
+            before, after = self._change(owner, asked)
         except (LedgerError, OSError) as error:
             self.failures.count('failed', error)
             return None
         if before == after:
             return None
         written = letter(after.waiting, after.summary, self._summary_tokens)
-        return Due(session=session, body=after, letter=written)
+        return Due(owner=owner, body=after, letter=written)
 
     def take(self, due: Due, text: str) -> None:
         """Let a summary stand for the messages that it is of.
@@ -173,7 +180,7 @@ class Running:
                 return now  # another one was quicker
             return Body(summary=found, waiting=now.waiting[number:])
 
-        self._change(due.session, taken)
+        self._change(due.owner, taken)
 
     def fail(self, due: Due, error: Exception) -> None:
         """Have a summary asked for again later: after half a minute, then twice that, ..."""
@@ -188,13 +195,13 @@ class Running:
             )
 
         try:
-            self._change(due.session, failed)
+            self._change(due.owner, failed)
         except (LedgerError, OSError) as unsaved:
             self.failures.count('unsaved', unsaved)
 
-    def _change(self, session: str, change: Callable[[Body], Body]) -> tuple[Body, Body]:
+    def _change(self, owner: Owner, change: Callable[[Body], Body]) -> tuple[Body, Body]:
         """The body before and after a change that nobody else came between."""
-        name = self._name(session)
+        name = self._name(owner)
         for _ in range(_TRIES):
             stored = self._sessions.load(name)
             before = self._body(stored)
@@ -205,9 +212,10 @@ class Running:
                 return before, after
         raise LedgerError(f'others were quicker {_TRIES} times')
 
-    def _name(self, session: str) -> Name:
-        key = self._key()
-        return Name(key=hashed(key, _BODY, session), session=session_name(key, session))
+    def _name(self, owner: Owner) -> Name:
+        key, (tenant, session) = self._key(), owner
+        named = hashed(key, _BODY, tenant or '', session)
+        return Name(key=named, session=session_name(key, session))
 
     def _body(self, stored: Stored) -> Body:
         if _BODY not in stored.texts:
