@@ -113,6 +113,32 @@ def test_a_process_that_dies_before_its_summary_is_there_loses_nothing(driver, c
     assert again.wanted is not None
 
 
+def test_a_process_ends_once_its_summary_is_there() -> None:
+    code = (
+        'import time; from farthing.run.background import Background; '
+        'Background().start(lambda: (time.sleep(0.1), print("paid and stored")))'
+    )
+
+    done = subprocess.check_output([sys.executable, '-c', code], text=True)  # noqa: S603 - our own
+
+    assert 'paid and stored\n' == done
+
+
+def test_a_call_does_not_fail_where_no_thread_is_left_for_its_summary(driver, monkeypatch) -> None:
+    one = driver(SUMMARY)
+    one.prepare(talk(2))
+    prepared = one.prepare(talk(3))
+
+    def refused(_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr('threading.Thread.start', refused)
+    one.after(prepared, written)
+
+    assert 1 == one.failures['summary']
+    assert one.flush()
+
+
 async def test_a_summariser_that_never_answers_is_given_up_and_asked_again_later(
     ledger, clock
 ) -> None:

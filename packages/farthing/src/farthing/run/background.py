@@ -10,11 +10,17 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
+from farthing.ending import posts_at_exit
+
+_LAST_S = 10.0
+_running: set[threading.Thread] = set()
+
 
 class Background:
     """What is under way. Safe to use from several threads and loops.
 
-    The work catches its own errors. Threads do not hold up the end of the process.
+    The work catches its own errors. Threads hold up the end of the process for ten seconds at most:
+    a summary that is under way is paid for.
     """
 
     def __init__(self) -> None:
@@ -22,17 +28,28 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Callable[[], None]) -> None:
-        """Do the work in a thread."""
+        """Do the work in a thread.
+
+        Raises:
+            RuntimeError: The system has no thread for it.
+        """
 
         def done() -> None:
             try:
                 Context().run(work)
             finally:
                 self._threads.discard(thread)
+                _running.discard(thread)
 
         thread = threading.Thread(target=done, daemon=True, name='farthing-context')
         self._threads.add(thread)
-        thread.start()
+        _running.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.discard(thread)
+            _running.discard(thread)
+            raise
 
     def astart(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work in a task of the running loop."""
@@ -42,9 +59,7 @@ class Background:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait for all threads; whether they are done."""
-        until = time.monotonic() + timeout_s
-        for thread in list(self._threads):
-            thread.join(max(until - time.monotonic(), 0))
+        _join(self._threads, timeout_s)
         return not self._threads
 
     async def aflush(self, timeout_s: float) -> bool:
@@ -55,3 +70,12 @@ class Background:
             await asyncio.wait(mine, timeout=timeout_s)
         threads = await asyncio.to_thread(self.flush, timeout_s)
         return threads and all(task.done() for task in mine)
+
+
+def _join(threads: set[threading.Thread], timeout_s: float) -> None:
+    until = time.monotonic() + timeout_s
+    for thread in list(threads):
+        thread.join(max(until - time.monotonic(), 0))
+
+
+posts_at_exit(lambda: _join(_running, _LAST_S))

@@ -156,8 +156,12 @@ class ContextDriver:
     def after(self, prepared: Prepared, ask: Ask) -> None:
         """Have the summary made that is wanted, in a thread."""
         wanted = self._taken_over(prepared.wanted)
-        if wanted is not None:
+        if wanted is None:
+            return
+        try:
             self.background.start(partial(self._summaries.make, wanted, ask))
+        except RuntimeError as error:  # the user has the answer; there is no thread to be had
+            self.failures.count('summary', error)
 
     def aafter(self, prepared: Prepared, ask: Callable[[Wanted], Awaitable[Answered]]) -> None:
         """Have the summary made that is wanted, in a task of this loop."""
