@@ -340,6 +340,21 @@ def test_where_only_the_system_text_is_cached_what_was_dropped_would_have_been_p
     assert 3_000_000 * dropped == settled(one, cut, used)['saved']
 
 
+def test_a_history_that_the_user_changed_would_have_been_written_again_as_well(driver) -> None:
+    one = driver(Window(keep_turns=1, every=1))
+    one.prepare(talk(4))
+    said = talk(5)
+    changed = (said.parts[0], replace(said.parts[1], text='Something else.'), *said.parts[2:])
+    cut = one.prepare(replace(said, parts=changed))
+    used = Usage(
+        input_tokens=2_000, output_tokens=5, cache_write_tokens=2_000, cache_write_5m_tokens=2_000
+    )
+
+    dropped = cut.full_tokens * 2_000 // cut.view.tokens - 2_000
+    assert dropped > 0
+    assert 3_750_000 * dropped == settled(one, cut, used)['saved']
+
+
 def test_what_was_reported_beyond_a_memorys_messages_is_in_every_prompt() -> None:
     used = Usage(input_tokens=1_000, output_tokens=50)
 

@@ -36,7 +36,7 @@ def plan(policy: Policy, history: History, state: State, setting: Setting) -> Pl
     Raises:
         ContextError: Even the smallest prompt is over the history's limit.
     """
-    edited = not _is_of(history, state)
+    edited = not is_of(history, state)
     old = State() if edited else state
     step = policy.step(history, old, setting)
     new = _within_limit(history, step)
@@ -80,7 +80,7 @@ def clearable(history: History, at: int) -> bool:
     return block.kind == 'tool_result' and block.tokens > CLEARED_TOKENS
 
 
-def _is_of(history: History, state: State) -> bool:
+def is_of(history: History, state: State) -> bool:
     """Whether a state's decisions were made about this history."""
     return state.seen <= len(history.blocks) and (
         not state.anchored or history.anchor(state.anchored) == state.anchor

@@ -30,6 +30,7 @@ from farthing.context import (
     blocks,
     plan,
 )
+from farthing.context.planning import is_of
 from farthing.context.replay import Whole
 from farthing.context.writing import instruction, letter, recalled, summarised_as
 from farthing.errors import ContextError, LedgerError
@@ -202,7 +203,9 @@ class ContextDriver:
         )
         stored, old, planned = self._planned(policy, history, name, setting)
         view, asked = planned.view, planned.state.asked
-        before = history.tokens(0, old.seen) if old.seen <= len(counted) else 0
+        # No cache has a history that the user has changed, whatever is cut of it.
+        cold = setting.is_cold(old) or not is_of(history, old)
+        before = 0 if cold else history.tokens(0, old.seen)
         return Prepared(
             view=view,
             summary=_text(view, stored),
@@ -210,7 +213,7 @@ class ContextDriver:
             wanted=self._wanted(talk, name, history, planned.state, old, stored),
             overdue=asked is not None and asked == old.asked,
             plan=planned,
-            warm_tokens=None if setting.is_cold(old) else history.fixed_tokens + before,
+            warm_tokens=None if cold else history.fixed_tokens + before,
             base_tokens=counter.base(view.tokens),
             full_tokens=history.fixed_tokens + history.sums[-1],
             remaining_calls=setting.remaining_calls,
