@@ -262,6 +262,19 @@ def test_losses_of_the_calls_add_up_until_the_policy_is_off(driver, clock) -> No
     assert one.prepare(talk(4)).off
 
 
+def test_a_summary_without_a_price_is_not_free_to_its_policy(driver) -> None:
+    one = driver(SUMMARY)
+    one.prepare(talk(2))
+    prepared = one.prepare(talk(3))
+    settled(one, prepared, Usage(input_tokens=500, output_tokens=5))
+
+    one.after(prepared, lambda _: Answered('They spoke of parcels and of what becomes of them.'))
+    one.flush()
+
+    saved = one.states.sessions.result('test', 'claude-sonnet-4-6', one.now()).saved
+    assert -prepared.wanted.request.cost == saved
+
+
 def test_a_call_that_leaves_nothing_out_saves_nothing(driver) -> None:
     one = driver(Window())
     facts = settled(one, one.prepare(talk(2)), Usage(input_tokens=500, output_tokens=5))

@@ -155,7 +155,7 @@ class Booking:
         )
 
     def spent(self, wanted: Wanted, cost: int) -> None:
-        """Take what a summary cost off what was saved."""
+        """Take what a summary cost off what was saved; what it was to cost, if that is unknown."""
         with self._lock:
             self._news[wanted.talk.model] -= cost
 

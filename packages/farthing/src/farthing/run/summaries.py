@@ -93,9 +93,9 @@ class Summaries:
             ContextError: It is none.
             LedgerError: It cannot be stored.
         """
-        if answered.cost is not None:
-            self._booking.spent(wanted, answered.cost)
         request = wanted.request
+        # What has no price is not free: a policy whose summaries are dear must still switch off.
+        self._booking.spent(wanted, request.cost if answered.cost is None else answered.cost)
         counter = self._models.tokens(wanted.talk.provider, wanted.talk.model)
         text = checked(
             answered.text,
