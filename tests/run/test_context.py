@@ -379,14 +379,22 @@ def test_what_was_reported_beyond_a_memorys_messages_is_in_every_prompt() -> Non
     assert 5_000 == reported(10_000, used, sent=2_000, complete=False)
 
 
-def test_pictures_teach_nothing_about_the_tokens_of_texts(driver) -> None:
+@pytest.mark.parametrize(
+    ('words', 'picture', 'reported_tokens'),
+    [
+        (1_000, 1_600, 4_600 + 120),  # the picture was a small one
+        (50, 0, 230 + 350),  # the prompt of a provider that adds its own to it
+    ],
+)
+def test_what_is_no_text_teaches_nothing_about_texts(
+    driver, words, picture, reported_tokens
+) -> None:
     one = driver(Window())
-    seen = Part(kind='user', text='What is this? ' * 200, other_tokens=1_600)
+    seen = Part(kind='user', text='What is this? ' * words, other_tokens=picture)
     before = one.models.tokens('anthropic', 'claude-sonnet-4-6').count(seen.text)
 
-    # The picture was a small one, of 120 tokens.
     prepared = one.prepare(replace(talk(1), parts=(seen,)))
-    settled(one, prepared, Usage(input_tokens=920, output_tokens=5))
+    settled(one, prepared, Usage(input_tokens=reported_tokens, output_tokens=5))
 
     assert before == one.models.tokens('anthropic', 'claude-sonnet-4-6').count(seen.text)
 

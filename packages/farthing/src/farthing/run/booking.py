@@ -30,6 +30,8 @@ ENOUGH_CALLS = 200
 _UNCACHED = 3  # so many prompts in a row that could have been cached and were not
 _AGAIN_S = 60.0
 _MOST = 1_000
+# Anthropic, tool use page: some 350 tokens that nobody sees are in every prompt with tools.
+_LEAST_PROMPT = 2_000
 _LEAST_GROWTH = 100  # tokens: what frames a message is no longer much of it
 _Value = TypeVar('_Value')
 _ROLES = {'user': 'user', 'tool_result': 'user', 'assistant': 'model', 'tool_call': 'model'}
@@ -215,13 +217,14 @@ class Booking:
         """Learn from a prompt that we saw whole, or else from how far it is longer than the last.
 
         What is in every prompt of a conversation and was not seen is no part of that, and what a
-        picture takes says nothing about texts.
+        picture takes says nothing about texts, nor does what else is in a short prompt.
         """
         if any(part.other_tokens for part in prepared.talk.parts):
             return
         base = prepared.base_tokens
         if prepared.talk.complete:
-            counter.learn(base=base, reported=reported_tokens)
+            if base >= _LEAST_PROMPT:
+                counter.learn(base=base, reported=reported_tokens)
         elif prepared.name is not None:
             with self._lock:
                 before = self._lengths.get(prepared.name.key)
