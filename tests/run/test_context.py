@@ -340,13 +340,21 @@ def test_the_whole_history_would_have_been_read_and_its_end_be_written() -> None
     assert Usage(input_tokens=5_000, output_tokens=50) == plain
 
 
+@pytest.mark.parametrize(('pause_s', 'written_tokens'), [(20, 0), (400, 3_000)])
 def test_where_only_the_system_text_is_cached_what_was_dropped_would_have_been_paid_in_full(
-    driver,
+    driver, clock, pause_s, written_tokens
 ) -> None:
     one = driver(Window(keep_turns=1, every=1))
     one.prepare(talk(4))
+    clock.now_s += pause_s
     cut = one.prepare(talk(5))
-    used = Usage(input_tokens=10_000, output_tokens=5, cache_read_tokens=3_000)
+    used = Usage(
+        input_tokens=10_000,
+        output_tokens=5,
+        cache_read_tokens=3_000 - written_tokens,
+        cache_write_tokens=written_tokens,
+        cache_write_5m_tokens=written_tokens,
+    )
 
     dropped = cut.full_tokens * 10_000 // cut.view.tokens - 10_000
     assert dropped > 0

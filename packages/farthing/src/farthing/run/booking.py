@@ -32,6 +32,7 @@ _AGAIN_S = 60.0
 _MOST = 1_000
 # Anthropic, tool use page: some 350 tokens that nobody sees are in every prompt with tools.
 _LEAST_PROMPT = 2_000
+_STEP = 128  # tokens, in which OpenAI caches
 _LEAST_GROWTH = 100  # tokens: what frames a message is no longer much of it
 _Value = TypeVar('_Value')
 _ROLES = {'user': 'user', 'tool_result': 'user', 'assistant': 'model', 'tool_call': 'model'}
@@ -182,18 +183,21 @@ class Booking:
             return None, None
         full, warm = _reported(prepared, prepared.full_tokens, usage), prepared.warm_tokens
         before = None if warm is None else _reported(prepared, warm, usage)
-        if before is not None and self._is_beginning_alone(usage, call, new=full - before):
-            before = None
-        without = self._book.quote(whole(usage, full=full, before=before), call).cost
+        grows = not self._is_beginning_alone(prepared, usage, call)
+        every = whole(usage, full=full, before=before, grows=grows)
+        without = self._book.quote(every, call).cost
         return without, None if without is None else without - cost
 
-    def _is_beginning_alone(self, usage: Usage, call: Call, *, new: int) -> bool:
+    def _is_beginning_alone(self, prepared: Prepared, usage: Usage, call: Call) -> bool:
         """Whether only a beginning is cached that stays the same, such as a marked system text.
 
-        Where writes are sold and the conversation is cached, each call writes what is new to it.
-        One that writes nothing, and pays in full for more than the `new` tokens, caches none of it.
+        Where writes are sold and the conversation is cached, a call pays in full at most for what
+        no earlier prompt held, and for less than a step of the cache.
         """
-        if usage.cache_write_tokens or usage.uncached_input_tokens <= new:
+        fresh = prepared.fresh_tokens
+        if prepared.talk.complete:
+            fresh = fresh * usage.input_tokens // prepared.view.tokens
+        if usage.uncached_input_tokens <= fresh + _STEP:
             return False
         rates = Tariff(self._book, call).rates
         return rates.write != rates.input

@@ -204,8 +204,9 @@ class ContextDriver:
         stored, old, planned = self._planned(policy, history, name, setting)
         view, asked = planned.view, planned.state.asked
         # No cache has a history that the user has changed, whatever is cut of it.
-        cold = setting.is_cold(old) or not is_of(history, old)
-        before = 0 if cold else history.tokens(0, old.seen)
+        known = old.seen if is_of(history, old) else 0
+        fresh = history.tokens(known, len(counted))
+        fresh += sum(counted[at].tokens for at in view.retrieved)
         return Prepared(
             view=view,
             summary=_text(view, stored),
@@ -213,7 +214,10 @@ class ContextDriver:
             wanted=self._wanted(talk, name, history, planned.state, old, stored),
             overdue=asked is not None and asked == old.asked,
             plan=planned,
-            warm_tokens=None if cold else history.fixed_tokens + before,
+            warm_tokens=None
+            if setting.is_cold(old) or not known
+            else history.fixed_tokens + history.tokens(0, known),
+            fresh_tokens=fresh,
             base_tokens=counter.base(view.tokens),
             full_tokens=history.fixed_tokens + history.sums[-1],
             remaining_calls=setting.remaining_calls,

@@ -28,14 +28,14 @@ def reported(tokens: int, usage: Usage, *, sent: int, complete: bool) -> int:
     return tokens + usage.input_tokens - sent
 
 
-def whole(usage: Usage, *, full: int, before: int | None) -> Usage:
+def whole(usage: Usage, *, full: int, before: int | None, grows: bool = True) -> Usage:
     """The usage of the same call with the whole history.
 
     Args:
         usage: As reported.
         full: Input tokens of the prompt with the whole history.
-        before: And of the one that the last call would have sent; `None` once the cache is cold,
-            or where no conversation is ever in it.
+        before: And of the one that the last call would have sent; `None` once the cache is cold.
+        grows: Whether what is cached grows with the history.
     """
     plain = replace(
         usage,
@@ -43,7 +43,7 @@ def whole(usage: Usage, *, full: int, before: int | None) -> Usage:
         cache_read_audio_tokens=None,
         cache_read_image_tokens=None,
     )
-    if not (usage.cache_read_tokens or usage.cache_write_tokens):
+    if not grows or not (usage.cache_read_tokens or usage.cache_write_tokens):
         return plain
     read = min(usage.cache_read_tokens if before is None else before, full)
     written = 0

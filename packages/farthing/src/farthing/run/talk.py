@@ -88,6 +88,7 @@ class Prepared:
         plan: What was planned; `None` where the call goes out whole because something failed.
         base_tokens: Of what is sent, without what was learned about the model's tokenizer.
         full_tokens: Of the whole history.
+        fresh_tokens: Of the view, what no earlier call has sent at its place.
         warm_tokens: Of what the last call would have sent of it; `None` once its cache is cold.
         remaining_calls: How many calls the session is expected to make; `None` is unknown.
         name: Of the conversation.
@@ -103,6 +104,7 @@ class Prepared:
     plan: Plan | None = None
     base_tokens: int = 0
     full_tokens: int = 0
+    fresh_tokens: int = 0
     warm_tokens: int | None = None
     remaining_calls: int | None = None
     name: Name | None = None
