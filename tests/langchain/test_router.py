@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
@@ -58,12 +59,13 @@ def decisions(ledger, tmp_path):
         ledger.flush()
         with sqlite3.connect(tmp_path / 'farthing.db') as db:
             rows = db.execute(
-                'SELECT m.value, s.value, d.policy, d.chosen, d.reason, d.facts'
+                'SELECT m.value, s.value, d.policy, d.chosen, d.reason, d.counterfactual_cost,'
+                ' d.facts'
                 ' FROM decision d JOIN entry e ON e.id = d.entry_id'
                 ' JOIN dim m ON m.id = e.model_requested JOIN dim s ON s.id = e.status'
                 " WHERE d.lever = 'routing' ORDER BY e.seq"
             ).fetchall()
-        names = ('model', 'status', 'policy', 'chosen', 'reason')
+        names = ('model', 'status', 'policy', 'chosen', 'reason', 'instead')
         return [
             dict(zip(names, row, strict=False)) | {'facts': orjson.loads(row[-1])} for row in rows
         ]
@@ -174,6 +176,24 @@ async def test_a_classifier_that_is_late_or_talks_or_refuses_means_the_default(
     kind = kinds[next(iter(fault))] if fault else 'RoutingError'
     assert [f'llm_classifier: {kind}'] * 2 == [one['facts']['failed'] for one in decisions()]
     assert {'routing', 'user'} >= {entry.attribution.purpose for entry in entries()}
+
+
+def test_the_default_would_have_served_in_the_same_tier_and_from_the_same_memory(
+    routed, gpt, sim, decisions
+) -> None:
+    routes = {
+        'light': gpt(model='gpt-5-mini', service_tier='flex', cache=InMemoryCache()),
+        'standard': gpt(model='gpt-5', service_tier='flex'),
+    }
+    model = routed(routes=routes)
+    sim.fault(usage={'prompt_tokens': 1_000, 'completion_tokens': 100, 'total_tokens': 1_100})
+    for _ in range(2):
+        model.invoke(ASKED)
+
+    # GPT-5 in the tier flex: USD 0.625 per million in, 5 out; what LangChain remembers is free.
+    assert [('ok', 625_000 * 1_000 + 5_000_000 * 100), ('cache_hit', 0)] == [
+        (one['status'], one['instead']) for one in decisions()
+    ]
 
 
 def test_a_classifiers_call_is_posted_as_routing_for_the_same_people(

@@ -33,6 +33,7 @@ class Answer:
         model: The model that was asked for; `None` is unknown.
         batch: Whether it was answered in a provider's batch, at its price: what a lever compares
             with would have been there as well.
+        remembered: Whether the framework's own cache answered it: nothing was sent.
     """
 
     time: datetime
@@ -43,6 +44,7 @@ class Answer:
     provider: str
     model: str | None = None
     batch: bool = False
+    remembered: bool = False
 
 
 Settle = Callable[[str, Answer], Decision]

@@ -54,6 +54,7 @@ def post_observed(run: Run, seen: Observed) -> None:
         official=False,
         provider=run.provider or 'unknown',
         model=run.model,
+        remembered=seen.status == 'cache_hit',
     )
     for choice in _choices(run, seen):
         # What was counted by us is no measurement.

@@ -9,6 +9,7 @@ from dataclasses import replace
 from farthing.entry import Decision
 from farthing.meter.following import Posted
 from farthing.prices import Call, PriceBook
+from farthing.prices.quote import UNSAID
 from farthing.routing import Route
 from farthing.run.caches import shown, with_cache
 from farthing.run.serving import Attempt, Serving
@@ -82,14 +83,16 @@ def _counterfactual(
 
     It is reckoned with the same counts of tokens, as if it had served the whole conversation:
     other models count a text a little differently. An attempt that did not answer the user would
-    not have been made.
+    not have been made, and an answer of the framework's cache would have been there as well. It
+    would have been under the same terms: in a batch, and at the same provider in the same tier.
     """
-    if attempt.route == default.name:
+    if attempt.route == default.name or one.answer.remembered:
         return one.cost
-    usage = one.answer.reading.usage if one.answer.reading is not None else None
+    reading = one.answer.reading
+    usage = None if reading is None else reading.usage
     if _attempt(serving, attempt, one) is not None:
         return 0
-    if usage is None:
+    if reading is None or usage is None:
         return None
     life = shown(usage)
     if life is not None and default.provider == one.provider:
@@ -97,5 +100,11 @@ def _counterfactual(
     session = serving.query.session
     gone = session is None or session.free is not None
     warm = 0 if gone or session is None else min(session.prefix_tokens, usage.input_tokens)
-    call = Call(provider=default.provider, model=default.model, at=one.answer.time)
+    terms = reading.terms if default.provider == one.provider else None
+    call = Call(
+        provider=default.provider,
+        model=default.model,
+        at=one.answer.time,
+        terms=replace(terms or UNSAID, batch=one.answer.batch),
+    )
     return book.quote(with_cache(usage, default, warm), call).cost
