@@ -34,6 +34,16 @@ def test_a_request_that_never_left_costs_nothing(entries, handler, sim, claude) 
     assert ('error', 'ConnectError', 0) == (entry.status, entry.error, entry.quote.cost)
 
 
+def test_a_call_that_fails_before_its_request_is_an_error_and_not_lost(
+    entries, handler, claude
+) -> None:
+    with pytest.raises(TypeError, match='nonsense'):
+        claude().invoke('Where?', config={'callbacks': [handler]}, nonsense=1)
+
+    assert ('error', 'TypeError') == (only(entries).status, only(entries).error)
+    assert 0 == handler.spend.lost
+
+
 def test_a_timeout_may_have_been_billed(entries, handler, sim, make) -> None:
     sim.fault(delay_s=1)
     with pytest.raises(Exception, match=r'[Tt]ime'):

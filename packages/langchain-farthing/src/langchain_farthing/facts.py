@@ -78,7 +78,7 @@ def input_chars(messages: list[list[BaseMessage]]) -> int:
 
 def post_answered(run: Run, response: LLMResult) -> None:
     """Post what the framework says of an answer that the tap has not seen."""
-    generation = response.generations[0][0] if response.generations else None
+    generation = _first(response)
     message = generation.message if isinstance(generation, ChatGeneration) else None
     usage_metadata = getattr(message, 'usage_metadata', None)
     metadata = getattr(message, 'response_metadata', None) or {}
@@ -107,8 +107,13 @@ def post_answered(run: Run, response: LLMResult) -> None:
     post_answer(run, reading, api=_API, estimated=unknown)
 
 
+def _first(response: LLMResult) -> Any:
+    """The first generation; `None` where there is none, as of a call that failed."""
+    return next((one for several in response.generations for one in several), None)
+
+
 def failure_of(run: Run, error: BaseException, response: LLMResult | None) -> Observed:
     """What is known of a run that failed or was left, and that the tap has not seen."""
-    generation = response.generations[0][0] if response and response.generations else None
+    generation = None if response is None else _first(response)
     text = generation.text if generation else ''
     return unseen.failed(run, error, api=_API, output_chars=len(text))
