@@ -156,7 +156,8 @@ def test_a_target_quality_sets_the_threshold(run):
         ('prompt,haiku,opus\na,1,\n', "line 2: the score 'opus' is ''"),
         ('prompt,haiku,opus\na,1\n', 'line 2: the row is too short'),
         ('prompt,haiku,opus\na,1,nan\n', 'a score is not finite'),
-        ('prompt,haiku,opus\na,1,1\n', '1 labels are too few: expected at least 200'),
+        ('\ufeffprompt,haiku,opus\na,1,1\n', '1 labels are too few: expected at least 200'),
+        ('prompt,haiku,opus\n' + 200 * 'a,1,1\n', 'labels are of 1 different prompts'),
         ('', 'it has none'),
     ],
 )

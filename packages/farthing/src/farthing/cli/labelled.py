@@ -72,9 +72,10 @@ def _rows(path: str, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, s
 
 
 def _opened(path: str) -> IO[str]:
+    # Spreadsheets put a mark before UTF-8, which would be read as part of the first column's name.
     if Path(path).suffix == '.gz':
-        return gzip.open(path, 'rt', encoding='utf-8', newline='')
-    return Path(path).open(encoding='utf-8', newline='')
+        return gzip.open(path, 'rt', encoding='utf-8-sig', newline='')
+    return Path(path).open(encoding='utf-8-sig', newline='')
 
 
 def _score(line: int, column: str, text: str) -> float:

@@ -121,12 +121,17 @@ def calibrate(labels: Labels, aim: Aim, *, salt: int, embed: Embed | None = None
         embed: The user's embedding of texts, looked at beside words and shape.
 
     Raises:
-        InputError: There are too few labels.
+        InputError: There are too few labels, or too few different prompts.
     """
     if len(labels) < LEAST_LABELS:
         raise InputError(
             f'{len(labels)} labels are too few: expected at least {LEAST_LABELS}, and better that '
             'many for each task; below it a router is not told from chance'
+        )
+    if (prompts := len({*labels.prompts})) < _FINE_FOLDS:
+        raise InputError(
+            f'the labels are of {prompts} different prompts: expected at least {_FINE_FOLDS}, '
+            'for equal ones say nothing of how others are routed'
         )
     seen = Seen.of(labels, salt=salt, embed=embed)
     methods = candidates(tasks=labels.has_tasks, embedding=embed is not None)
