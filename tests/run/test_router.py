@@ -336,6 +336,18 @@ def test_the_default_would_have_cached_what_the_served_route_caches(
     assert cost == decisions()[-1]['instead']
 
 
+def test_the_default_would_have_nothing_of_a_conversation_that_was_never_cached(
+    ledger, models, sim, decisions
+) -> None:
+    made = driver(ledger, LIGHT)
+    made.call(request(), models).ended(Draft(text='Yes.'), 'thread')
+    sim.fault(usage=used(written=12_000))
+    made.call(replace(request(thread='thread'), chars=100), models)
+
+    # Sonnet writes all of it, too: 3.75 per million, and 15 for the answer.
+    assert 3_750_000 * 12_000 + 15_000_000 * 10 == decisions()[-1]['instead']
+
+
 def used(*, read: int = 0, written: int) -> dict[str, int]:
     return {
         'input_tokens': 0,

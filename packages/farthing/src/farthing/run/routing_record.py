@@ -10,7 +10,7 @@ from farthing.entry import Decision
 from farthing.meter.following import Posted
 from farthing.prices import Call, PriceBook
 from farthing.prices.quote import UNSAID
-from farthing.routing import Route
+from farthing.routing import Route, Session
 from farthing.run.caches import shown, with_cache
 from farthing.run.serving import Attempt, Serving
 
@@ -97,9 +97,7 @@ def _counterfactual(
     life = shown(usage)
     if life is not None and default.provider == one.provider:
         default = replace(default, cache_writes=life)  # who caches one model, caches the other
-    session = serving.query.session
-    gone = session is None or session.free is not None
-    warm = 0 if gone or session is None else min(session.prefix_tokens, usage.input_tokens)
+    warm = min(_kept(serving.query.session, default), usage.input_tokens)
     terms = reading.terms if default.provider == one.provider else None
     call = Call(
         provider=default.provider,
@@ -108,3 +106,14 @@ def _counterfactual(
         terms=replace(terms or UNSAID, batch=one.answer.batch),
     )
     return book.quote(with_cache(usage, default, warm), call).cost
+
+
+def _kept(session: Session | None, default: Route) -> int:
+    """Tokens of the conversation that the default would have had in its cache.
+
+    Where nothing of it was cached at any route, only a cache that needs no asking has anything.
+    """
+    if session is None or session.free is not None:
+        return 0
+    cached = default.cache_writes == 'free' or any(session.warm_tokens.values())
+    return session.prefix_tokens if cached else 0
