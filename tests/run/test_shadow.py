@@ -209,10 +209,12 @@ def test_shadow_without_a_grader_warns_once(ledger, caplog, monkeypatch) -> None
     assert 1 == caplog.text.count('without a `grader`')
 
 
-@pytest.mark.parametrize('options', [{'shadow_share': 2}, {'shadow_budget_usd': 'much'}])
+@pytest.mark.parametrize(
+    'options', [{'shadow_share': 2}, {'shadow_budget_usd': 'much'}, {'grader': 'best'}]
+)
 def test_an_argument_that_cannot_be_taken_is_refused_at_once(driver, options) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
-        driver(always(1), **options)
+        driver(**{'grader': always(1)} | options)
 
 
 def graded(answer: str, reference: str) -> Graded:

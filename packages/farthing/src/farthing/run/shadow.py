@@ -65,6 +65,8 @@ class Shadow:
     ) -> None:
         if not 0 <= share <= 1:
             raise InputError(f'`shadow_share` is {share!r}: expected 0 to 1')
+        if not callable(grader):  # each answer would be paid for and none of them graded
+            raise InputError(f'`grader` is {grader!r}: expected a function of `Graded`')
         self._budget = _budget(budget_usd)
         self._router = router
         self._ledger = ledger
