@@ -196,6 +196,21 @@ def test_the_default_would_have_served_in_the_same_tier_and_from_the_same_memory
     ]
 
 
+def test_a_routed_call_of_a_batch_says_why_and_what_the_default_would_have_cost_there(
+    routed, claude, runner, sim, decisions
+) -> None:
+    model = routed(routes={'light': claude(model='claude-haiku-4-5'), 'standard': claude()})
+    used = {'input_tokens': 1_000, 'output_tokens': 100}
+    sim.fault(on='anthropic_batches.create', usage=used)
+    runner().run(model, [ASKED])
+
+    (made,) = decisions()
+    # Sonnet in a batch: USD 1.50 per million in, 7.50 out.
+    assert ('rules', 'light', 1_500_000 * 1_000 + 7_500_000 * 100) == (
+        made['policy'], made['chosen'], made['instead']
+    )  # fmt: skip
+
+
 def test_a_classifiers_call_is_posted_as_routing_for_the_same_people(
     routed, claude, entries
 ) -> None:

@@ -6,16 +6,18 @@ The SDK and the framework above see an ordinary response of their own HTTP libra
 
 import logging
 from asyncio import wrap_future
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from farthing.attribution import current
+from farthing.entry import Entry
 from farthing.errors import BatchError
 from farthing.meter import Run, claim, close
 from farthing.meter.choices import Answer, chosen
+from farthing.meter.following import Posted, cost_of
 from farthing.run.drafting import Asked
 from farthing.run.replies import Reply, Seat, refusal
 from farthing.wire import Endpoint, Reader, Reading, endpoint, for_api
@@ -142,10 +144,11 @@ class Parked:
                     for entry in reply.entries:
                         account.spend.add(entry)
         if reply.fresh and reply.entry_id is not None:
-            batch = reply.entries[0].mode == 'batch'
-            self._settle(reply.entry_id, reading, ok=not failed, batch=batch)
+            self._settle(reply.entry_id, reply.entries, reading, ok=not failed)
 
-    def _settle(self, entry_id: str, reading: Reading | None, *, ok: bool, batch: bool) -> None:
+    def _settle(
+        self, entry_id: str, entries: Sequence[Entry], reading: Reading | None, *, ok: bool
+    ) -> None:
         waited = datetime.now(UTC) - self._time
         answer = Answer(
             time=self._time,
@@ -155,10 +158,24 @@ class Parked:
             official=endpoint(self._request.url.host, self._request.url.path) is not None,
             provider=self._provider,
             model=self._model,
-            batch=batch,
+            batch=entries[0].mode == 'batch',
         )
-        for choice in self._choices:  # where the entry is, whoever else hears of the run
-            self._seat.lot.meter.decide(choice.about(entry_id, answer))
+        decide = self._seat.lot.meter.decide  # where the entry is, whoever else hears of the run
+        for choice in self._choices:
+            decide(choice.about(entry_id, answer))
+        run = self._run
+        if run is not None and run.follower is not None:
+            run.follower.posted(
+                Posted(
+                    entry_id=entry_id,
+                    run_id=run.id,
+                    provider=self._provider,
+                    model=self._model,
+                    cost=cost_of(entries),
+                    answer=answer,
+                    tell=decide,
+                )
+            )
 
 
 def parked(request: Any, seat: Seat, known: Endpoint) -> Parked | None:
