@@ -4,7 +4,7 @@ from farthing.wire.options import cut, foreign
 
 
 def test_each_family_is_spared_the_others_options_and_keeps_its_own() -> None:
-    assert {'prompt_cache_key', 'reasoning_effort'} <= foreign('anthropic')
+    assert {'prompt_cache_key', 'reasoning_effort', 'user'} <= foreign('anthropic')
     assert {'cache_control', 'thinking'} <= foreign('openai')
     assert not foreign('anthropic') & {'cache_control', 'thinking', 'temperature', 'max_tokens'}
     assert not foreign('openai') & {'prompt_cache_key', 'reasoning_effort', 'temperature'}

@@ -20,7 +20,7 @@ _OPENAI = frozenset({
     'prediction', 'presence_penalty', 'previous_response_id', 'prompt_cache_key',
     'prompt_cache_options', 'prompt_cache_retention', 'reasoning', 'reasoning_effort',
     'safety_identifier', 'seed', 'store', 'stream_options', 'stream_usage', 'top_logprobs',
-    'truncation', 'verbosity',
+    'truncation', 'user', 'verbosity',
 })  # fmt: skip
 # What no third party has under these names.
 _NOBODY_ELSES = frozenset({
