@@ -397,6 +397,17 @@ def test_a_model_that_the_tap_cannot_see_is_a_route_like_any_other(
     assert 1 == len(entries())
 
 
+def test_tools_that_a_route_cannot_be_told_of_are_the_defaults(routed, claude, gpt) -> None:
+    routes = {'light': claude(), 'standard': gpt(model='gpt-5', use_responses_api=True)}
+    model = routed(routes=routes).bind_tools(
+        [{'type': 'code_interpreter', 'container': {'type': 'auto'}}]
+    )
+
+    assert 'standard' == model.invoke(ASKED).response_metadata['farthing_route']
+    with pytest.raises(RoutingError, match="route 'light' does not take these tools"):
+        model.invoke(ASKED, model='light')
+
+
 def test_a_model_without_tools_gets_no_call_with_tools(routed, claude) -> None:
     @tool
     def track(parcel: str) -> str:

@@ -77,9 +77,19 @@ class Asked:
     handler: LedgerCallbackHandler
 
     def prepared(self, route: str) -> tuple[Any, list[BaseMessage], dict[str, Any]]:
-        """What is called, with what and how, where the route serves."""
+        """What is called, with what and how, where the route serves.
+
+        Raises:
+            RoutingError: Its model does not take the tools or the schema; another one may.
+        """
         model = self.routes[route]
-        called, options = prepared(model, self.options)
+        try:
+            called, options = prepared(model, self.options)
+        except Exception as error:
+            raise RoutingError(
+                f'route {route!r} does not take these tools or this schema '
+                f'({type(error).__name__}: {error}); nothing was sent'
+            ) from error
         return called, messages_for(model, self.messages), options
 
     def beside(self) -> RunnableConfig:

@@ -1,5 +1,7 @@
 """Which errors of a model's call another route may mend."""
 
+from farthing.errors import RoutingError
+
 _FIRST_ERROR_STATUS = 400
 _FIRST_SERVER_STATUS = 500
 _TRANSIENT = frozenset({408, 409, 425, 429})
@@ -12,7 +14,12 @@ _BROKEN = frozenset({
 
 
 def may_fall_back(error: BaseException) -> bool:
-    """Whether the provider failed, and not the request: limits, overload, broken connections."""
+    """Whether the provider failed, and not the request: limits, overload, broken connections.
+
+    So it is where an adapter could not ask the route at all, in words that its model takes.
+    """
+    if isinstance(error, RoutingError):
+        return True
     status = getattr(error, 'status_code', None) or getattr(error, 'code', None)
     if isinstance(status, int):
         # An error that is told inside an answer carries the answer's own status, 200.
