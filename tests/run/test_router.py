@@ -262,6 +262,19 @@ def test_a_warm_cache_is_left_only_where_that_pays(ledger, models, sim, decision
     )  # fmt: skip
 
 
+def test_after_a_failure_a_conversation_returns_to_the_route_that_it_was_to_have(
+    ledger, models, sim
+) -> None:
+    made = driver(ledger, LIGHT)
+    sim.fault(status=529)
+    for turn in range(3):
+        thread = None if not turn else 'thread'
+        asked = replace(request('Tell me more.', thread=thread), chars=100 * (turn + 1))
+        made.call(asked, models).ended(Draft(text='Yes.'), 'thread')
+
+    assert ['standard', 'heavy', 'standard', 'standard'] == models.called
+
+
 def test_a_router_over_a_policy_that_breaks_still_serves(ledger, models, decisions) -> None:
     class Broken:
         name, version = 'broken', '1'

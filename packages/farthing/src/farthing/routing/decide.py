@@ -144,8 +144,9 @@ class Router:
     def _chosen(self, query: Query, *, held: str | None) -> Flow[Ask, Reply, Decision]:
         """What the policies want; the default where one fails.
 
-        Without an opinion a conversation stays where it is, and a new one begins at the default.
-        One that is `held` by a route stays there where a policy would have to ask.
+        Without an opinion a conversation stays where it is, or returns there after a failure, and
+        a new one begins at the default. One that is `held` by a route stays there where a policy
+        would have to ask.
         """
         for policy in self.policies:
             if held is not None and _is_asking(policy):
@@ -169,7 +170,9 @@ class Router:
         session, reason = query.session, 'no policy has an opinion'
         if session is None or session.free in {'first_turn', 'sub_agent', 'new_thread'}:
             return Decision(route=self.default, policy='default', reason=reason)
-        return Decision(route=session.route, policy='session', reason=reason)
+        home = session.home or session.route
+        home = home if home in self.routes else session.route
+        return Decision(route=home, policy='session', reason=reason)
 
     def _guarded(self, found: Decision, refused: Mapping[str, str]) -> Decision:
         """The decision, moved up to a route that can serve the query."""

@@ -39,6 +39,8 @@ class Session:
         idle_s: By route, seconds since its cache was last used; absent is 0.
         free: Why switching costs nothing now: nothing is cached yet, the cache expired, the context
             was compacted, a sub-agent or a new thread begins. `None` where it may cost.
+        home: Where a turn without an opinion goes: another route than `route` where that only stood
+            in for one that failed. `None` is `route`.
         pending_tool_call: Whether the latest answer waits for a tool's result.
 
     Raises:
@@ -59,6 +61,7 @@ class Session:
     turn_s: float | None = None
     idle_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING_IDLE)
     free: SwitchPoint | None = None
+    home: str | None = None
     pending_tool_call: bool = False
 
     def __post_init__(self) -> None:

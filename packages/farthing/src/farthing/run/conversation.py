@@ -104,6 +104,8 @@ class Answered:
     Attributes:
         route: What answered.
         wanted: The route that the policies wanted.
+        home: What was to answer, whether it failed or not; `None` where no policy had an opinion,
+            and then it is what it was.
         usage: What it used.
         chars: Characters of request and answer.
         at_s: When it was made, in seconds since 1970.
@@ -113,6 +115,7 @@ class Answered:
 
     route: Route
     wanted: str
+    home: str | None = None
     usage: Usage
     chars: int
     at_s: float
@@ -127,6 +130,7 @@ class Conversation:
     Attributes:
         id: Names it.
         route: What served it last.
+        home: Where it belongs; another route than `route` where that only stood in for it.
         chars: Characters so far.
         prefix_tokens: Tokens so far, as the latest answer's usage has them.
         warm: What is cached, by route.
@@ -142,6 +146,7 @@ class Conversation:
 
     id: str
     route: str
+    home: str | None = None
     chars: int
     prefix_tokens: int
     warm: Mapping[str, Warm] = field(default_factory=lambda: _NOTHING_WARM)
@@ -197,6 +202,7 @@ class Conversation:
             # Calls beside each other may begin before what they are compared with.
             idle_s={name: max(at_s - one.used_s, 0.0) for name, one in warm.items()},
             free='compacted' if compacted else 'expired' if expired else None,
+            home=self.home,
             pending_tool_call=request.pending,
         )
 
@@ -211,6 +217,7 @@ class Conversation:
         known = replace(
             self,
             route=call.route.name,
+            home=call.home or self.home or self.route,
             chars=call.chars,
             prefix_tokens=usage.input_tokens + usage.output_tokens,
             warm=warm,

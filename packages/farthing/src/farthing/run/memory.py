@@ -50,11 +50,15 @@ class Memory:
         if routes is not self.router.routes:
             self.router = replace(self.router, routes=routes)
         request, query, decision = serving.request, serving.query, serving.decision
+        home: str | None = next(iter(serving.failed), attempt.route)
+        if decision is not None and decision.policy == 'session':
+            home = None  # no policy had an opinion: it belongs where it did
         self._conversations.learn(
             request,
             Answered(
                 route=routes[attempt.route],
-                wanted=(decision and decision.wanted) or attempt.route,
+                wanted=(decision and decision.wanted) or home or attempt.route,
+                home=home,
                 usage=reading.usage,
                 chars=request.chars + _chars(draft),
                 at_s=serving.at.timestamp(),
