@@ -238,13 +238,26 @@ def test_a_trained_router_that_cannot_be_read_means_the_default_with_the_reason(
     assert "the policy 'trained' cannot be used" in caplog.text
 
 
-@pytest.mark.parametrize('streams', [False, True])
-def test_a_stream_that_dies_before_its_first_piece_is_begun_again_elsewhere(
-    routed, sim, decisions, streams
+async def streamed(model) -> list[Any]:
+    return list(model.stream(ASKED))
+
+
+async def astreamed(model) -> list[Any]:
+    return [piece async for piece in model.astream(ASKED)]
+
+
+async def whole(model) -> list[Any]:
+    return [model.invoke(ASKED)]
+
+
+@pytest.mark.parametrize(
+    ('way', 'events'), [(whole, 0), (streamed, 0), (streamed, 1), (astreamed, 1)]
+)
+async def test_a_stream_that_dies_before_it_says_anything_is_begun_again_elsewhere(
+    routed, sim, decisions, way, events
 ) -> None:
-    sim.fault(drop_after_events=0)
-    model = routed()
-    pieces = list(model.stream(ASKED)) if streams else [model.invoke(ASKED)]
+    sim.fault(drop_after_events=events)
+    pieces = await way(routed())
 
     assert 'standard' == pieces[0].response_metadata['farthing_route']
     failed, answered = decisions()

@@ -43,11 +43,11 @@ class RouterChatModel(Routed):
     `metadata={'task': ...}`; tenant and session (or `thread_id`) are read there too.
 
     A route is forced by `config={'configurable': {'route': 'heavy'}}`, or by `model=` with the name
-    of a route or its model. A streamed call falls back until its first piece has come. A cascade
-    holds a streamed draft back until it is accepted, and makes none for version 3 of the events.
-    Caches and rate limits are those of the routes; so are keys, retries and time limits, which it
-    takes for the sake of code that makes any chat model, and leaves alone. It records its calls in
-    its ledger by itself.
+    of a route or its model. A streamed call falls back until its first text or tool call has come
+    (of events of version 3, until the first event). A cascade holds a streamed draft back until it
+    is accepted, and makes none for version 3 of the events. Caches and rate limits are those of the
+    routes; so are keys, retries and time limits, which it takes for the sake of code that makes any
+    chat model, and leaves alone. It records its calls in its ledger by itself.
 
     Attributes:
         routes: The chat models by name, weakest first.

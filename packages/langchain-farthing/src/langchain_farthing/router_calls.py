@@ -11,7 +11,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
@@ -165,12 +165,17 @@ class Streamed(Sync):
     """Answers piece by piece, in sync code; a draft is held back until it is accepted."""
 
     def serve(self, route: str) -> Iterator[Any]:
-        """The pieces, of which the first has come."""
+        """The pieces, of which the first that says something has come."""
         called, messages, options = self.asked.prepared(route)
         config, run_id = self.config(route)
         pieces = called.stream(messages, config, **options)
-        first = next(pieces)
-        return _resumed(stamped(first, route, run_id), pieces)
+        begun: list[Any] = []
+        for piece in pieces:
+            begun.append(piece)
+            if _says(piece):
+                break
+        begun[0] = stamped(begun[0], route, run_id)
+        return _resumed(begun, pieces)
 
 
 class Events(Sync):
@@ -217,12 +222,17 @@ class AsyncStreamed(Async):
     """Answers piece by piece, in async code; a draft is held back until it is accepted."""
 
     async def serve(self, route: str) -> AsyncIterator[Any]:
-        """The pieces, of which the first has come."""
+        """The pieces, of which the first that says something has come."""
         called, messages, options = self.asked.prepared(route)
         config, run_id = self.config(route)
         pieces = called.astream(messages, config, **options)
-        first = await anext(pieces)
-        return _aresumed(stamped(first, route, run_id), pieces)
+        begun: list[Any] = []
+        async for piece in pieces:
+            begun.append(piece)
+            if _says(piece):
+                break
+        begun[0] = stamped(begun[0], route, run_id)
+        return _aresumed(begun, pieces)
 
 
 class AsyncEvents(Async):
@@ -248,17 +258,25 @@ def stamped(answer: Message, route: str, run_id: UUID) -> Message:
     return answer.model_copy(update={'response_metadata': said})
 
 
-def _resumed(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+def _says(piece: AIMessage) -> bool:
+    """Whether a piece has anything of the answer; the first one often has its metadata alone."""
+    if not isinstance(piece, AIMessageChunk):
+        return True  # a model without streams gives the whole answer
+    return bool(piece.content or piece.tool_call_chunks or piece.additional_kwargs)
+
+
+def _resumed(begun: Sequence[Any], rest: Iterator[Any]) -> Iterator[Any]:
     try:
-        yield first
+        yield from begun
         yield from rest
     finally:
         rest.close()  # type: ignore[attr-defined] # a generator: who leaves it, ends the call
 
 
-async def _aresumed(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _aresumed(begun: Sequence[Any], rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
     try:
-        yield first
+        for piece in begun:
+            yield piece
         async for piece in rest:
             yield piece
     finally:
