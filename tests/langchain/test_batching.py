@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
+from farthing.attribution import attributed
 from farthing.errors import BatchLimit, InputError
 from farthing.io.tap import tap
 from langchain_farthing import batchable
@@ -320,3 +321,18 @@ def test_the_clients_are_left_as_they_were(claude, runner) -> None:
     runner().run(claude(), ['one'], progress=False)
 
     assert not tap.installed
+
+
+async def test_code_that_reads_results_is_not_attributed_to_the_job(
+    claude, runner, handler, entries
+) -> None:
+    with attributed(session='night'):
+        chain = claude() | StrOutputParser() | claude()
+        job = await runner(tenant='acme', window=1).submit(chain, ['one', 'two'])
+    async for _ in job.results():
+        await claude().ainvoke('Grade it', config={'callbacks': [handler]})
+
+    # Two inputs of two requests each, and a call of the reader's own after each input.
+    assert {('batch', 'acme', 'night'): 4, ('sync', None, None): 2} == Counter(
+        (e.mode, e.attribution.tenant, e.attribution.session) for e in entries()
+    )

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -49,7 +49,7 @@ class RunningJob:
 
     async def begin(self) -> None:
         """Run the inputs' code until everything that can be sent now has been."""
-        with self._runner.in_force():
+        with self._runner.tapped():
             async for outcome in self._drive.outcomes(until_sent=True):
                 self._early.append(outcome)
 
@@ -64,7 +64,7 @@ class RunningJob:
         try:
             while self._early:
                 yield self._early.pop(0)
-            with self._runner.in_force():
+            with self._runner.tapped():
                 async for outcome in self._drive.outcomes():
                     yield outcome
             self._runner.finish(self.id)
@@ -172,7 +172,7 @@ class Runner:
         gauge: Gauge = self._lot(Gauge, job)
         drive = self.drive(gauge, call, inputs)
         try:
-            with self.in_force():
+            with self.tapped():
                 async for _ in drive.outcomes(until_sent=True):
                     pass
         finally:
@@ -292,13 +292,21 @@ class Runner:
     @contextmanager
     def in_force(self) -> Iterator[None]:
         """Requests of code with a seat wait, and are attributed."""
+        with self.tapped(), self._attributed():
+            yield
+
+    @contextmanager
+    def tapped(self) -> Iterator[None]:
+        """Requests of code with a seat wait."""
         tap.park()
         try:
-            who = self.who
-            with attributed(tenant=who.tenant, task=who.task, session=who.session):
-                yield
+            yield
         finally:
             tap.unpark()
+
+    def _attributed(self) -> AbstractContextManager[object]:
+        who = self.who
+        return attributed(tenant=who.tenant, task=who.task, session=who.session)
 
     def lot(self, job: Job) -> Lot:
         """Where the requests of a job wait."""
@@ -306,16 +314,17 @@ class Runner:
         return made
 
     def drive(self, lot: Lot, call: Call, inputs: Sequence[Any]) -> Drive:
-        """A run over inputs."""
-        return Drive(
-            lot,
-            self.desk.ledger,
-            call,
-            inputs,
-            window=self._window,
-            idle_s=self._idle_s,
-            threaded=self.threads,
-        )
+        """A run over inputs, whose code is attributed as code that runs here is."""
+        with self._attributed():
+            return Drive(
+                lot,
+                self.desk.ledger,
+                call,
+                inputs,
+                window=self._window,
+                idle_s=self._idle_s,
+                threaded=self.threads,
+            )
 
     def finish(self, job: str) -> None:
         """All outcomes of a job were delivered."""

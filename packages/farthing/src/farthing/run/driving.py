@@ -90,6 +90,7 @@ class Drive:
         self._ended: list[asyncio.Task[Any]] = []
         self._asleep: set[int] = set()
         self._unused = 0
+        self._context = copy_context()
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told = False
@@ -147,7 +148,11 @@ class Drive:
         while self._ready and len(self._live) < self._window:
             number = self._ready.popleft()
             seat = self._lot.seat(number)
-            task = asyncio.create_task(self._run(seat, self._inputs[number]))
+            # In the context that the run was begun in: what is started later, when another one
+            # reads the results, is for the same tenant.
+            task = asyncio.create_task(
+                self._run(seat, self._inputs[number]), context=self._context.copy()
+            )
             self._live[task] = seat
             task.add_done_callback(self._end)
 
