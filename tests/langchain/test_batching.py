@@ -1,5 +1,7 @@
 """Chains through batches: the same outputs, each request paid once at the batch price."""
 
+import asyncio
+import time
 from collections import Counter
 from decimal import Decimal
 from itertools import count
@@ -336,3 +338,20 @@ async def test_code_that_reads_results_is_not_attributed_to_the_job(
     assert {('batch', 'acme', 'night'): 4, ('sync', None, None): 2} == Counter(
         (e.mode, e.attribution.tenant, e.attribution.session) for e in entries()
     )
+
+
+async def test_what_another_process_collects_between_two_steps_is_handed_out(
+    claude, runner, sim
+) -> None:
+    job = await runner(poll=1).submit(claude(), ['one', 'two'])
+    # For the other one the lease has expired, as after a pause of the first.
+    other = runner(now=lambda: time.time() + 100)
+    other.desk.providers.learn(
+        'anthropic', f'{sim.anthropic_url}/v1', {'x-api-key': 'sk-simulated'}
+    )
+    ticks = [await asyncio.to_thread(other.tick) for _ in range(2)]
+    assert 2 == ticks[-1].done
+
+    outcomes = await asyncio.wait_for(collected(job), 30)
+
+    assert [None, None] == [outcomes[n].error for n in range(2)]

@@ -98,6 +98,8 @@ class Lot:
         self._woken: deque[int] = deque()
         self._flush = False
         self._sent = False
+        self._heard = 0
+        self._unheard: int | None = 0
         self._last_s = self._first_s = time.monotonic()
         self._next_s = 0.0
         self._thread = threading.Thread(target=self._work, daemon=True, name='farthing-batches')
@@ -297,11 +299,10 @@ class Lot:
             plan = self._flush
             self.tick = self._scheduler.tick(self.job.id, plan=plan)
             self._sent = plan and self._flush
+            self._catch_up()
         except LedgerError as error:
             _log.warning('farthing: job %s waits for its ledger: %s', self.job.id, error)
         self._next_s = time.monotonic() + self._poll_s
-        if self.tick.busy:
-            self._recheck()
         self.notify()
 
     def _admit(self) -> None:
@@ -392,6 +393,11 @@ class Lot:
         )
 
     def _done(self, item: Item, entries: Sequence[Entry]) -> None:
+        """An item was answered in a step of ours."""
+        self._heard += 1
+        self._hand_out(item, entries)
+
+    def _hand_out(self, item: Item, entries: Sequence[Entry]) -> None:
         """An item has its answer: hand it to all who wait, and wake those that were let go."""
         key = item.draft.key
         with self._lock:
@@ -418,13 +424,19 @@ class Lot:
         if one.future.set_running_or_notify_cancel():
             one.future.set_result(reply)
 
+    def _catch_up(self) -> None:
+        """Look for what other processes have collected, also between two of our own steps."""
+        unheard = None if self.tick.busy else self.tick.done - self._heard
+        if unheard is None or unheard != self._unheard:
+            self._recheck()
+        self._unheard = unheard
+
     def _recheck(self) -> None:
-        """Another process drives the job: look for what it has collected."""
         with self._ledger.batches() as view:
             found = [view.item(self.job.id, key) for key in [*self._waiters, *self._sleepers]]
         for item in found:
             if item is not None and item.state == 'done':
-                self._done(item, ())
+                self._hand_out(item, ())
 
     def _fail(self, error: BaseException) -> None:
         """Nothing more will be answered: tell all who wait."""
