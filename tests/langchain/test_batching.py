@@ -355,3 +355,18 @@ async def test_what_another_process_collects_between_two_steps_is_handed_out(
     outcomes = await asyncio.wait_for(collected(job), 30)
 
     assert [None, None] == [outcomes[n].error for n in range(2)]
+
+
+def test_a_block_that_raised_is_not_paid_for_again(claude, runner, sim) -> None:
+    def fail() -> None:
+        with runner().parked():
+            claude().invoke('one')
+            raise KeyError('a mistake in the code behind it')
+
+    with pytest.raises(KeyError):
+        fail()
+
+    with runner().parked() as job:
+        claude().invoke('one')
+
+    assert ('job.1', 1) == (job.id, len(sim.charges()))

@@ -249,14 +249,17 @@ class Runner:
         """Calls of models in this block wait for batches, each of which takes what came together.
 
         Code that is not run over inputs uses this: a batch leaves when nothing more was asked
-        for as long as `idle`. Threads that do not copy their context are not in the block.
+        for as long as `idle`. Threads that do not copy their context are not in the block. A block
+        that raises leaves its job unfinished: run again, it pays for nothing twice.
         """
         seat = self.seat(job=job)
         try:
             with self.in_force(), seated(seat):
                 yield seat.lot.job
-        finally:
-            self.close()
+        except BaseException:
+            self._leave()
+            raise
+        self.close()
 
     def tick(self, *, job: str | None = None) -> Tick:
         """Take the newest job of the name, or a given one, a step on: for cron and task queues.
@@ -281,13 +284,17 @@ class Runner:
 
     def close(self) -> None:
         """End what `parked` and `seat` have begun; the job is finished where all was answered."""
+        seat = self._leave()
+        if seat is not None and not seat.waiting and seat.lot.failure is None:
+            self.finish(seat.lot.job.id)
+
+    def _leave(self) -> Seat | None:
         with self._lock:
             seat, self._seat = self._seat, None
         if seat is not None:
             seat.lot.leave(seat)
             seat.lot.close()
-            if not seat.waiting and seat.lot.failure is None:
-                self.finish(seat.lot.job.id)
+        return seat
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
