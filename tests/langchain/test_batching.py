@@ -15,7 +15,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from farthing.attribution import attributed
-from farthing.errors import BatchLimit, InputError
+from farthing.errors import BatchError, BatchLimit, InputError
 from farthing.io.tap import tap
 from langchain_farthing import batchable
 
@@ -131,6 +131,8 @@ async def test_a_job_that_was_left_goes_on_under_its_name(
     async for _ in job.results():
         break
     await job.close()
+    with pytest.raises(BatchError, match=r"submit it again with job='job\.1'"):
+        await collected(job)
 
     outcomes = await collected(await runner().submit(chain, inputs))
 

@@ -20,7 +20,7 @@ from farthing.attribution import Attribution, attributed
 from farthing.batching.deadline import RESERVE_S, Deadline
 from farthing.batching.estimating import Estimate
 from farthing.batching.jobs import Job, Terms
-from farthing.errors import InputError
+from farthing.errors import BatchError, InputError
 from farthing.io.batch_desk import Desk, Span, Status, seconds
 from farthing.io.tap import tap
 from farthing.meter.shared import Source
@@ -46,6 +46,8 @@ class RunningJob:
         self._lot = runner.lot(job)
         self._drive = runner.drive(self._lot, call, inputs)
         self._early: list[Outcome] = []
+        self._left = len(inputs)
+        self._closed = False
 
     async def begin(self) -> None:
         """Run the inputs' code until everything that can be sent now has been."""
@@ -58,18 +60,31 @@ class RunningJob:
 
         Raises:
             BatchLimit: The next round would pass `max_cost_usd`.
-            BatchError: The job cannot go on; what is answered stays.
+            BatchError: The job cannot go on; what is answered stays. Or its code was let go: the
+                results were read before, to their end or not.
             LedgerError: The ledger cannot be used.
         """
+        if self._closed:
+            raise self._gone()
         try:
             while self._early:
+                self._left -= 1
                 yield self._early.pop(0)
             with self._runner.tapped():
                 async for outcome in self._drive.outcomes():
+                    self._left -= 1
                     yield outcome
+            if self._left:
+                raise self._gone()
             self._runner.finish(self.id)
         finally:
             await self.close()
+
+    def _gone(self) -> BatchError:
+        return BatchError(
+            f'results of job {self.id} were read before, or it was closed: submit it again with '
+            f'job={self.id!r}, which pays for nothing that is answered'
+        )
 
     def status(self) -> Status:
         """How far it is."""
@@ -86,6 +101,7 @@ class RunningJob:
 
     async def close(self) -> None:
         """Let go of the code that runs here; the job stays, and can be submitted again."""
+        self._closed = True
         await self._drive.close()
         await asyncio.to_thread(self._lot.close)
 

@@ -140,7 +140,9 @@ class Drive:
             seat.dropped = True
             task.cancel()
         await asyncio.gather(*self._live, return_exceptions=True)
-        self._live.clear()
+        for left in (self._live, self._ready, self._asleep):
+            left.clear()
+        self._changed.set()
         if self._pool is not None:
             self._pool.shutdown(wait=False)
 
