@@ -372,3 +372,15 @@ def test_a_block_that_raised_is_not_paid_for_again(claude, runner, sim) -> None:
         claude().invoke('one')
 
     assert ('job.1', 1) == (job.id, len(sim.charges()))
+
+
+async def test_code_that_waits_for_what_is_never_sent_is_told(claude, runner, sim) -> None:
+    chain = claude() | StrOutputParser()
+    cancelled = await runner().submit(chain | claude(), ['one'])
+    cancelled.cancel()
+    with pytest.raises(BatchError, match=r'job\.1 is cancelled and sends nothing more, and 1 req'):
+        await asyncio.wait_for(collected(cancelled), 30)
+
+    await collected(await runner().submit(chain, ['one']))
+    with pytest.raises(BatchError, match=r'job\.2 is finished and sends nothing more, and 1 req'):
+        await asyncio.wait_for(runner().submit(chain, ['two'], job='job.2'), 30)

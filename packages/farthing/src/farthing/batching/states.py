@@ -19,6 +19,9 @@ ItemState = Literal['waiting', 'sent', 'sync', 'done']
 JobState = Literal['open', 'held', 'cancelled', 'finished']
 Outcome = Literal['ok', 'error']
 
+OVER: frozenset[JobState] = frozenset({'cancelled', 'finished'})
+"""States of a job that sends nothing more."""
+
 NEXT: dict[SubmissionState, frozenset[SubmissionState]] = {
     'planned': frozenset({'sending', 'failed'}),
     'sending': frozenset({'planned', 'unknown', 'submitted', 'failed', 'lost'}),

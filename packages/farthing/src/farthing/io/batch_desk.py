@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import cast
 
 from farthing.batching.jobs import Job, Terms
-from farthing.batching.states import OPEN, JobState
+from farthing.batching.states import OPEN, OVER, JobState
 from farthing.errors import InputError
 from farthing.io.batch_providers import HttpProviders
 from farthing.ledger import Ledger
@@ -22,7 +22,6 @@ from farthing.run.settling import OnDone
 Span = str | float | timedelta
 _SPAN = re.compile(r'(\d+(?:\.\d+)?)\s*([smhd])')
 _UNIT_S = {'s': 1, 'm': 60, 'h': 3_600, 'd': 86_400}
-_OVER: frozenset[JobState] = frozenset({'cancelled', 'finished'})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +112,7 @@ class Desk:
             raise InputError("`name` is empty: expected a job's name, such as `nightly`")
         with self.ledger.changing_batches() as change:
             found = change.job(job) if job else change.latest(name)
-            if found is None or (job is None and found.state in _OVER):
+            if found is None or (job is None and found.state in OVER):
                 return change.begin(name, terms, self.now())
             change.set_terms(found.id, terms)
             if found.state == 'held':
@@ -192,7 +191,7 @@ class Desk:
         Their entries stay in the ledger. They cannot be run again from the journal.
         """
         before_s = self.now() - older_than_s
-        gone = [one.id for one in self.jobs() if one.state in _OVER and one.created_s <= before_s]
+        gone = [one.id for one in self.jobs() if one.state in OVER and one.created_s <= before_s]
         journal = self.journal()
         if journal.path.exists():
             try:

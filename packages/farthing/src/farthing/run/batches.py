@@ -17,7 +17,7 @@ from farthing.batching.jobs import Item, Job, Submission
 from farthing.batching.keys import owns
 from farthing.batching.orphans import Finding, Listed, Patience, seek
 from farthing.batching.retrying import Retries
-from farthing.batching.states import OPEN, SubmissionState
+from farthing.batching.states import OPEN, OVER, JobState, SubmissionState
 from farthing.errors import BatchError
 from farthing.ledger import Ledger
 from farthing.meter import Meter
@@ -66,6 +66,7 @@ class Tick:
         waiting: Items that are in none.
         done: Items that have an answer or a last error.
         troubles: What went wrong and is tried again.
+        over: The job's state if it sends nothing more, and nothing of it is under way.
     """
 
     busy: bool = False
@@ -73,6 +74,7 @@ class Tick:
     waiting: int = 0
     done: int = 0
     troubles: tuple[str, ...] = ()
+    over: JobState | None = None
 
     @property
     def idle(self) -> bool:
@@ -320,6 +322,7 @@ class Scheduler:
             waiting=counts.get('waiting', 0),
             done=counts.get('done', 0),
             troubles=tuple(self._troubles),
+            over=job.state if job.state in OVER and not under_way else None,
         )
 
 

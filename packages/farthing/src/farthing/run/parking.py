@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from farthing.batching.jobs import Draft, Item, Job
 from farthing.batching.keys import item_key
 from farthing.entry import Decision, Entry
-from farthing.errors import FarthingError, JournalError, LedgerError
+from farthing.errors import BatchError, FarthingError, JournalError, LedgerError
 from farthing.ledger import Ledger
 from farthing.ledger.batches import View
 from farthing.meter import Meter
@@ -295,15 +295,31 @@ class Lot:
             self._flush, self._next_s = True, 0.0
         if now_s < self._next_s:
             return
+        plan = self._flush
         try:
-            plan = self._flush
             self.tick = self._scheduler.tick(self.job.id, plan=plan)
             self._sent = plan and self._flush
             self._catch_up()
         except LedgerError as error:
             _log.warning('farthing: job %s waits for its ledger: %s', self.job.id, error)
         self._next_s = time.monotonic() + self._poll_s
+        if plan and not (self.busy or self._woken):
+            self._check_hope()
         self.notify()
+
+    def _check_hope(self) -> None:
+        """All code waits.
+
+        Raises:
+            BatchError: It waits for what will never be sent.
+        """
+        vain = len(self._waiters) + len(self._sleepers)
+        if self.tick.over is not None and vain:
+            raise BatchError(
+                f'job {self.job.id} is {self.tick.over} and sends nothing more, and {vain} '
+                'requests of its code have no answer; submit it under its name, without `job`, to '
+                'pay for them'
+            )
 
     def _admit(self) -> None:
         """Store what has arrived, and answer what is known."""
