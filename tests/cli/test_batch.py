@@ -100,6 +100,8 @@ def test_a_chain_is_submitted_and_resumed(run, sim, tmp_path: Path, monkeypatch)
 
     sent = run('batch', 'submit', *job, '--name', 'n')
     assert 0 == sent.exit_code, sent.output
+    # From cron: it collects, and the chain's code has still to be given the answers.
+    assert 'open' in run('batch', 'tick').output
     done = run('batch', 'resume', 'n', *job, '--out', 'out.jsonl')
     assert 0 == done.exit_code, done.output
 

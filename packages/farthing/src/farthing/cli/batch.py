@@ -319,9 +319,13 @@ def _wait(desk: Desk, job: str, poll_s: float) -> None:
 
 
 def _finish(desk: Desk, job: str) -> None:
-    """A job of plain requests is finished when all are done."""
+    """A job of plain requests is finished when all are done.
+
+    One of a chain is not: its code has still to be given the answers, and may ask more.
+    """
     found = desk.status(job)
-    if found.state == 'open' and found.done and not (found.waiting or found.sent or found.batches):
+    idle = found.done and not (found.waiting or found.sent or found.batches)
+    if found.state == 'open' and idle and batch_files.is_of_requests(desk, found.id):
         desk.set_state(found.id, 'finished')
 
 

@@ -21,6 +21,8 @@ from farthing.wire.fields import loads, text
 
 _AT_ONCE = 500
 _VERSION = '/v1'
+_NAMELESS = ''
+"""The name of a line without a `custom_id`: requests of a chain's code have none at all."""
 
 
 class Request(NamedTuple):
@@ -67,8 +69,7 @@ def admit(desk: Desk, job: Job, requests: Iterable[Request]) -> int:
             for one in some:
                 draft, body = _draft(drafting, one, seen, merged=job.terms.dedupe)
                 drafts.append((draft, body))
-                if one.name is not None:
-                    names[draft.key] = one.name
+                names[draft.key] = one.name or _NAMELESS
             journal.keep_requests(job.id, ((draft.key, body) for draft, body in drafts), names)
             with desk.ledger.changing_batches() as change:
                 change.admit(job.id, [draft for draft, _ in drafts])
@@ -83,6 +84,19 @@ def estimated(desk: Desk, requests: Iterable[Request], now: Any) -> Estimate:
     drafting = Drafting(desk.meter)
     drafts = (_draft(drafting, one, {}, merged=False)[0] for one in requests)
     return estimate(desk.meter.book, (draft.forecast for draft in drafts), now)
+
+
+def is_of_requests(desk: Desk, job: str) -> bool:
+    """Whether a job is of plain requests: a chain's code may ask more once it is answered."""
+    with desk.ledger.batches() as view:
+        first = next(view.items(job), None)
+    if first is None:
+        return False
+    journal = desk.journal()
+    try:
+        return journal.name(job, first.draft.key) is not None
+    finally:
+        journal.close()
 
 
 def answers(desk: Desk, job: str) -> Iterator[dict[str, Any]]:
@@ -102,7 +116,7 @@ def answers(desk: Desk, job: str) -> Iterator[dict[str, Any]]:
                 paid = view.cost_of(item.id)
                 told: dict[str, Any] = {
                     'line': item.draft.input,
-                    'custom_id': journal.name(id_, item.draft.key),
+                    'custom_id': journal.name(id_, item.draft.key) or None,
                     'cost_usd': None if paid is None else plain(usd(paid)),
                     'attempts': item.attempt,
                 }
