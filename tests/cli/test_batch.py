@@ -89,6 +89,14 @@ def test_a_cancelled_job_sends_nothing_more(run, sim, file) -> None:
     assert 'cancelled' in run('batch', 'list').output
 
 
+def test_waiting_for_a_cancelled_job_ends(run, sim, file) -> None:
+    run('batch', 'submit', '--requests', file, '--name', 'n', '--max-cost-usd', '0.0001')
+    run('batch', 'cancel', 'n')
+
+    assert 'cancelled' in run('batch', 'resume', 'n', '--poll', '0.02s').output
+    assert [] == sim.charges()
+
+
 def test_a_chain_is_submitted_and_resumed(run, sim, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / 'chains.py').write_text(
         'from langchain_anthropic import ChatAnthropic\n'

@@ -308,10 +308,10 @@ def _line(outcome: Outcome) -> dict[str, Any]:
 
 
 def _wait(desk: Desk, job: str, poll_s: float) -> None:
-    """Tick until nothing of the job is under way."""
+    """Tick until nothing of the job is under way, or will be."""
     while True:
         tick = desk.tick(job)
-        if tick.idle:
+        if tick.idle or tick.over:
             _finish(desk, job)
             return
         _troubles(tick.troubles)
