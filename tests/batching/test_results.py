@@ -262,6 +262,19 @@ def test_what_is_unfinished_near_the_deadline_is_asked_at_once_and_nowhere_twice
     assert 6 - in_batches == sum(entry.mode == 'sync' for entry in entries)
 
 
+def test_near_the_deadline_a_process_without_the_key_leaves_requests_to_one_that_has_it(
+    provider, sim, desk, clock, begun, path, monkeypatch
+) -> None:
+    job = begun([line(provider, 0)], deadline=Deadline(at_s=clock()))
+    monkeypatch.delenv(f'{provider.upper()}_API_KEY')
+    keyless = Desk(str(path), settings=QUICK, now=clock).tick(job.id)
+    assert (1, 0) == (keyless.waiting, keyless.done)
+    assert 'no credentials' in keyless.troubles[0]
+
+    finish(desk, clock, job)
+    assert [200] == statuses(desk)
+
+
 def test_a_damaged_request_fails_alone(provider, sim, desk, clock, begun) -> None:
     job = begun([line(provider, number) for number in range(4)])
     journal = desk.journal()

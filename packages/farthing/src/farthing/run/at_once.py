@@ -36,13 +36,18 @@ class AtOnce:
         self._side_by_side = side_by_side
 
     def ask(self, job: Job, provider_of: Callable[[Item], Provider | None]) -> None:
-        """Ask all items that wait and may be sent now."""
+        """Ask all items that wait and may be sent now, and whose provider can be asked here."""
         while True:
             with self._moves.ledger.batches() as view:
-                due = list(islice(view.due(job.id, self._moves.now()), self._side_by_side))
-            if not due:
+                due = (
+                    (item, provider)
+                    for item in view.due(job.id, self._moves.now())
+                    if (provider := provider_of(item)) is not None
+                )
+                some = list(islice(due, self._side_by_side))
+            if not some:
                 return
-            self._ask_some(job, due, provider_of)
+            self._ask_some(job, [item for item, _ in some], [provider for _, provider in some])
 
     def recover(self, job: Job) -> None:
         """Settle items that a crash has left asked: their answer is in the journal, or is lost."""
@@ -59,9 +64,7 @@ class AtOnce:
             return lost
         return lost if found is None else _told(item, found.status, found.body)
 
-    def _ask_some(
-        self, job: Job, due: list[Item], provider_of: Callable[[Item], Provider | None]
-    ) -> None:
+    def _ask_some(self, job: Job, due: list[Item], providers: list[Provider]) -> None:
         label = f'sync-{secrets.token_hex(8)}'
         keys = [item.draft.key for item in due]
         bodies = [body for _, body in self._journal.requests(job.id, keys)]
@@ -70,7 +73,7 @@ class AtOnce:
             asked = change.items_of(label, [item.id for item in due])
         items = [asked[item.id] for item in due]
         with ThreadPoolExecutor(self._side_by_side) as pool:
-            lines = list(pool.map(_line, items, map(provider_of, items), bodies))
+            lines = list(pool.map(_line, items, providers, bodies))
         self._settle(job, label, list(zip(items, lines, strict=True)))
 
     def _settle(self, job: Job, label: str, answered: list[tuple[Item, Line]]) -> None:
@@ -82,11 +85,13 @@ class AtOnce:
         self._settling.settle(job.id, results, sent_s=now_s, now_s=now_s, batch=False)
 
 
-def _line(item: Item, provider: Provider | None, body: bytes | None) -> Line:
+def _line(item: Item, provider: Provider, body: bytes | None) -> Line:
     """The answer to one request, as a line of a batch would tell it."""
-    if body is None or provider is None:
-        what = 'no credentials are known' if provider is None else 'its request is damaged'
-        return Line(custom_id='', ending='errored', status=400, kind='farthing', message=what)
+    if body is None:
+        return Line(
+            custom_id='', ending='errored', status=400, kind='farthing',
+            message='its request is damaged',
+        )  # fmt: skip
     try:
         status, content = provider.ask(item.draft.target, body)
     except InDoubt as doubt:

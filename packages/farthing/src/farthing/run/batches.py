@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from farthing.batching.chunking import LIMITS
+from farthing.batching.chunking import LIMITS, Target
 from farthing.batching.jobs import Item, Job, Submission
 from farthing.batching.keys import owns
 from farthing.batching.orphans import Finding, Listed, Patience, seek
@@ -182,7 +182,7 @@ class Scheduler:
             # What is in a batch may still be answered there: nothing is asked before all ended.
             if not self._of(job, *OPEN):
                 self._planning.check(job, times=2)
-                self._at_once.ask(job, lambda item: self._providers(item.draft.target))
+                self._at_once.ask(job, lambda item: self._provider(item.draft.target))
             return
         self._planning.plan(job)
         for one in self._of(job, 'planned'):
@@ -292,12 +292,8 @@ class Scheduler:
 
     def _with(self, one: Submission, step: Callable[[Submission, Provider], None]) -> None:
         """Take a step that asks the provider; what cannot be done now is tried with the next."""
-        provider = self._providers(one.target)
+        provider = self._provider(one.target)
         if provider is None:
-            self._troubles.append(
-                f'no credentials for {one.target.provider} at {one.target.base}: set its key, '
-                'or run the chain again'
-            )
             return
         try:
             step(one, provider)
@@ -308,6 +304,17 @@ class Scheduler:
             ) from error
         except (Refused, InDoubt) as error:
             self._troubles.append(f'{one.target.provider}: {error}')
+
+    def _provider(self, target: Target) -> Provider | None:
+        """Whom to ask; whose key is not known here is asked by another process, or later."""
+        found = self._providers(target)
+        trouble = (
+            f'no credentials for {target.provider} at {target.base}: set its key, or run the '
+            'chain again'
+        )
+        if found is None and trouble not in self._troubles:
+            self._troubles.append(trouble)
+        return found
 
     def _of(self, job: Job, *states: SubmissionState) -> list[Submission]:
         with self._moves.ledger.batches() as view:
