@@ -257,6 +257,15 @@ async def test_answers_of_an_earlier_job_are_taken_where_that_is_asked_for(
     assert 2 == len(sim.charges())
 
 
+async def test_a_job_that_asks_the_same_again_is_not_answered_with_its_own_answer(
+    claude, runner, sim
+) -> None:
+    votes = RunnableLambda(lambda topic: topic) | claude() | (lambda _: 'one') | claude()
+    await collected(await runner(reuse=True).submit(votes, ['one']))
+
+    assert 2 == len(sim.charges())
+
+
 async def test_nothing_is_sent_beyond_the_limit(chain, inputs, runner, sim) -> None:
     with pytest.raises(BatchLimit, match=r'its limit is 0\.001 USD'):
         await runner(max_cost_usd='0.001').submit(chain, inputs)

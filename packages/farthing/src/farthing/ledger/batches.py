@@ -96,12 +96,12 @@ class View:
             (job, now_s),
         ))  # fmt: skip
 
-    def answered(self, digest: str) -> Item | None:
-        """An item of any job that was answered to an equal request."""
+    def answered(self, digest: str, *, beside: str) -> Item | None:
+        """An item of any job but one that was answered to an equal request."""
         found = self._db.execute(
             f'SELECT {rows.ITEM} FROM batch_item '  # noqa: S608
-            "WHERE digest = ? AND outcome = 'ok' ORDER BY id LIMIT 1",
-            (digest,),
+            "WHERE digest = ? AND outcome = 'ok' AND job <> ? ORDER BY id LIMIT 1",
+            (digest, beside),
         ).fetchone()
         return None if found is None else rows.item(found)
 

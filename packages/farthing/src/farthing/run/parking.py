@@ -349,7 +349,7 @@ class Lot:
                 self._resolve(one, self._reply(item))
                 return
             if item is None and not known and self.job.terms.reuse:
-                other = view.answered(one.digest)
+                other = view.answered(one.digest, beside=self.job.id)
                 if other is not None and self._reused(one, other):
                     return
             if not known:
