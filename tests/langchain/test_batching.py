@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from farthing.attribution import attributed
 from farthing.errors import BatchError, BatchLimit, InputError
 from farthing.io.tap import tap
+from farthing.money import pico
 from langchain_farthing import batchable
 
 
@@ -231,15 +232,23 @@ async def test_a_model_that_streams_is_answered_in_one_piece(make, runner, sim) 
     )
 
 
+@pytest.mark.parametrize('window', [1, 1_000])
 async def test_equal_requests_are_sent_once_where_that_is_asked_for(
-    claude, runner, sim, ledger
+    window, claude, runner, sim, ledger
 ) -> None:
-    job = await runner(dedupe=True).submit(claude(), ['same'] * 4)
+    job = await runner(dedupe=True, window=window).submit(claude(), ['same'] * 4)
     outcomes = await collected(job)
 
     assert 1 == len({one.output.text for one in outcomes.values()})
     assert 1 == len(sim.charges())
+    # Three were not sent, each of which would have cost what the first did.
+    cost = sum(one.cost_usd for one in outcomes.values())
     ledger.flush()
+    with ledger.batches() as view:
+        noted = view._db.execute(
+            "SELECT count(*), sum(counterfactual_cost) FROM decision WHERE policy = 'dedupe'"
+        ).fetchone()
+    assert (3, 3 * pico(cost)) == noted
 
 
 async def test_equal_requests_are_sent_each_where_nobody_asks(claude, runner, sim) -> None:

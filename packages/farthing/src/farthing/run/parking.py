@@ -346,7 +346,9 @@ class Lot:
             known = self._waiters.get(one.key)
             item = None if known else view.item(self.job.id, one.key)
             if item is not None and item.state == 'done':
-                self._resolve(one, self._reply(item))
+                reply = self._reply(item)
+                self._note_merged(one, item)
+                self._resolve(one, reply)
                 return
             if item is None and not known and self.job.terms.reuse:
                 other = view.answered(one.digest, beside=self.job.id)
@@ -377,6 +379,15 @@ class Lot:
             self._note_saving(one, other.entry, view.cost_of(other.id))
         self._resolve(one, Reply(status=answer.status, body=answer.body, entry_id=other.entry))
         return True
+
+    def _note_merged(self, one: _Parked, item: Item) -> None:
+        """Post that the answer to another input's request is this one's as well.
+
+        Once for each, however often its code is let go and runs again.
+        """
+        if one.seat.input != item.draft.input:
+            with self._ledger.batches() as view:
+                self._note_saving(one, item.entry, view.cost_of(item.id))
 
     def _note_saving(self, one: _Parked, entry_id: str | None, cost: int | None) -> None:
         """Post that a request was not sent, because an equal one was answered."""
@@ -422,9 +433,7 @@ class Lot:
         for number, one in enumerate(waiting):
             try:
                 reply = self._reply(item, () if number else entries)
-                if number and entries and all(paid.quote.cost is not None for paid in entries):
-                    cost = sum(paid.quote.cost or 0 for paid in entries)
-                    self._note_saving(one, item.entry, cost)
+                self._note_merged(one, item)
             except FarthingError as error:
                 reply = refusal(item.draft.provider, error)
             self._resolve(one, reply)
