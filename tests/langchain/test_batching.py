@@ -298,6 +298,13 @@ async def test_the_estimate_sends_nothing_and_is_above_the_bill(
     assert sum(entry.cost_usd for entry in entries()) <= estimate.batch_usd
 
 
+async def test_the_estimate_counts_the_limit_of_each_choice(gpt, runner) -> None:
+    estimate = await runner().estimate(gpt(n=4, max_tokens=100), ['Write 90 words'])
+
+    # Four choices of 100 tokens, at 1 USD a million in a batch; the input is a few tokens.
+    assert Decimal('0.0004') < estimate.batch_usd < Decimal('0.00041')
+
+
 def test_code_without_a_loop_is_run_with_outputs_in_order(chain, inputs, runner) -> None:
     assert chain.batch(inputs) == runner().run(chain, inputs, progress=False)
 

@@ -321,11 +321,14 @@ def request(body: Words) -> Request:
     tools = objects(body.get('tools'))
     names = [text(inner(tool, 'function') or tool, 'name') or text(tool, 'type') for tool in tools]
     limits = (body.get(name) for name in _LIMITS)
+    limit = next((limit for limit in limits if type(limit) is int), None)
+    n = body.get('n')
+    choices = n if type(n) is int else 1  # the limit is each one's
     return Request(
         model=text(body, 'model'),
         stream=body.get('stream') is True,
         terms=Terms(tier=tier if tier is None else _TIERS.get(tier, tier)),
-        max_tokens=next((limit for limit in limits if type(limit) is int), None),
+        max_tokens=None if limit is None else limit * choices,
         tools=tuple(name for name in names if name is not None),
     )
 
