@@ -10,6 +10,7 @@ from farthing.batching.deadline import Deadline
 from farthing.batching.jobs import Terms
 from farthing.batching.orphans import Patience
 from farthing.batching.retrying import Retries
+from farthing.cli.batch import _unfinished
 from farthing.io.batch_desk import Desk
 from farthing.io.batch_files import admit, answers, read
 from farthing.run.batches import Settings
@@ -374,8 +375,11 @@ def test_an_answer_that_comes_late_is_booked_and_changes_no_result(
     finish(desk, clock, job)
     before = [(one['status'], one['body']) for one in answers(desk, 'job')]
     assert 1 == desk.status('job').in_doubt
+    desk.set_state(job.id, 'finished')
+    assert _unfinished(desk, job.id)  # `farthing batch tick` goes on looking
 
     watch(desk, clock, job)
+    assert not _unfinished(desk, job.id)
     check_charges(sim, path)
     found = desk.status('job')
     assert (0, 1, 0) == (found.in_doubt, found.duplicates, found.unpriced)

@@ -12,6 +12,7 @@ from typing import IO, Any
 import click
 import orjson
 
+from farthing.batching.states import WATCHED
 from farthing.cli import FOUND, show
 from farthing.cli.options import ledger_option
 from farthing.cli.show import Column
@@ -330,8 +331,11 @@ def _finish(desk: Desk, job: str) -> None:
 
 
 def _unfinished(desk: Desk, job: str) -> bool:
+    """Whether something may still change: also of a finished job, what was billed may come late."""
     found = desk.status(job)
-    return found.state == 'open' or bool(found.batches or found.sent)
+    with desk.ledger.batches() as view:
+        watched = view.submissions(job, *WATCHED)
+    return found.state == 'open' or bool(found.batches or found.sent or watched)
 
 
 def _told(desk: Desk, job: str) -> int:
