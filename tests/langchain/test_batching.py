@@ -309,6 +309,22 @@ def test_code_without_a_loop_is_run_with_outputs_in_order(chain, inputs, runner)
     assert chain.batch(inputs) == runner().run(chain, inputs, progress=False)
 
 
+def test_an_error_that_is_raised_tells_how_to_have_the_other_outputs(claude, runner, sim) -> None:
+    def check(message):
+        if 'bad' in message.text:
+            raise ValueError('a bad topic')
+        return message.text
+
+    chain, inputs = claude() | check, ['one', 'bad']
+    with pytest.raises(ValueError, match='a bad topic') as raised:
+        runner().run(chain, inputs, progress=False)
+    assert "`run(..., job='job.1')` pays for none of them again" in raised.value.__notes__[0]
+
+    again = runner().run(chain, inputs, job='job.1', return_exceptions=True, progress=False)
+    assert [False, True] == [isinstance(one, ValueError) for one in again]
+    assert 2 == len(sim.charges())
+
+
 def test_sync_steps_wait_in_threads(claude, runner, sim) -> None:
     model = claude()
     step = RunnableLambda(lambda topic: model.invoke(topic).text)

@@ -242,11 +242,14 @@ class Runner:
             progress: Whether a bar is shown.
         """
         outcomes: list[Outcome | None] = [None] * len(inputs)
+        done = ''
 
         async def collect() -> None:
+            nonlocal done
             loop = asyncio.get_running_loop()
             loop.set_default_executor(ThreadPoolExecutor(self._window + 8, 'farthing-chain'))
             running = await self.submit_calls(call, inputs, job=job)
+            done = running.id
             with Progress(transient=True, disable=not progress) as bar:
                 task = bar.add_task(running.id, total=len(inputs))
                 async for outcome in running.results():
@@ -257,6 +260,10 @@ class Runner:
         found = [one for one in outcomes if one is not None]
         failed = next((one.error for one in found if one.error is not None), None)
         if failed is not None and not return_exceptions:
+            failed.add_note(
+                f'farthing: the answers of job {done} are kept: `run(..., job={done!r})` pays for '
+                'none of them again, and `return_exceptions=True` gives the other outputs'
+            )
             raise failed
         return [one.output if one.error is None else one.error for one in found]
 
