@@ -120,7 +120,9 @@ async def test_code_that_waits_is_let_go_and_run_again_where_more_inputs_come_th
     handler.sweep()
 
     assert plain == [outcomes[index].output for index in range(len(inputs))]
-    assert 16 == len(entries())
+    posted = entries()
+    assert 16 == len(posted)
+    assert (16, sum(e.cost_usd for e in posted)) == (handler.spend.calls, handler.spend.cost_usd)
     assert {('claude-sonnet-4-6', True): 8, ('gpt-5-mini', True): 8} == billed(sim)
 
 

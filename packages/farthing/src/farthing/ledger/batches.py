@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from farthing.batching.chunking import Chunk, Target
 from farthing.batching.jobs import Draft, Item, Job, Submission, Terms
 from farthing.batching.states import NEXT, OPEN, ItemState, JobState, Outcome, SubmissionState
+from farthing.entry import Entry
 from farthing.errors import BatchError
 from farthing.ledger import batch_rows as rows
+from farthing.ledger.booked import Reader
 
 _OF_LABEL = (
     'SELECT '  # noqa: S608 - our own column names
@@ -257,6 +259,16 @@ class View:
             (item,),
         ).fetchone()
         return None if unpriced else int(cost)
+
+    def entries(self, id_: str) -> list[Entry]:
+        """An entry, and those of what was billed beside the same answer."""
+        cursor = self._db.execute(
+            "SELECT * FROM entry WHERE id = ?1 OR (id > ?1 || '#' AND id < ?1 || '$') ORDER BY seq",
+            (id_,),
+        )
+        names = [column[0] for column in cursor.description]
+        read = Reader(self._db)
+        return [read.entry(dict(zip(names, values, strict=True))) for values in cursor]
 
     def room(self, target: Target) -> int | None:
         """Most input tokens that may be enqueued, as far as it was learned."""

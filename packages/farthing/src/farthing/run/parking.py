@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from farthing.batching.jobs import Draft, Item, Job
@@ -96,6 +96,7 @@ class Lot:
         self._waiters: dict[str, list[_Parked]] = {}
         self._sleepers: dict[str, tuple[int, ...]] = {}
         self._woken: deque[int] = deque()
+        self._untold: set[str] = set()
         self._flush = False
         self._sent = False
         self._heard = 0
@@ -346,7 +347,7 @@ class Lot:
             known = self._waiters.get(one.key)
             item = None if known else view.item(self.job.id, one.key)
             if item is not None and item.state == 'done':
-                reply = self._reply(item)
+                reply = self._told_now(one, item, view)
                 self._note_merged(one, item)
                 self._resolve(one, reply)
                 return
@@ -379,6 +380,17 @@ class Lot:
             self._note_saving(one, other.entry, view.cost_of(other.id))
         self._resolve(one, Reply(status=answer.status, body=answer.body, entry_id=other.entry))
         return True
+
+    def _told_now(self, one: _Parked, item: Item, view: View) -> Reply:
+        """The answer of an item that is done.
+
+        With its entries for who adds up what a run spends, if its code was let go by then.
+        """
+        reply = self._reply(item)
+        if one.asked.run_id is None or one.key not in self._untold or item.entry is None:
+            return reply
+        self._untold.remove(one.key)
+        return replace(reply, entries=view.entries(item.entry), again=True)
 
     def _note_merged(self, one: _Parked, item: Item) -> None:
         """Post that the answer to another input's request is this one's as well.
@@ -430,6 +442,8 @@ class Lot:
         with self._lock:
             waiting = self._waiters.pop(key, [])
             self._woken.extend(self._sleepers.pop(key, ()))
+        if entries and not waiting:
+            self._untold.add(key)
         for number, one in enumerate(waiting):
             try:
                 reply = self._reply(item, () if number else entries)

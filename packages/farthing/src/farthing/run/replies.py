@@ -30,18 +30,21 @@ class Reply:
         status: HTTP status.
         body: The provider's JSON.
         entry_id: The entry that paid for it; `None` where nothing was paid.
-        entries: The same with what is billed beside it, where they were posted just now.
+        entries: The same with what is billed beside it, where nobody was told of them before.
+        again: Whether the code was let go when they were posted, and asks again: what levers
+            choose for it now is not what was sent.
     """
 
     status: int
     body: bytes
     entry_id: str | None = None
     entries: Sequence[Entry] = ()
+    again: bool = False
 
     @property
     def fresh(self) -> bool:
         """Whether it was paid just now, and not taken from the journal."""
-        return bool(self.entries)
+        return bool(self.entries) and not self.again
 
 
 class Seat:
