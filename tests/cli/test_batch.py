@@ -54,6 +54,17 @@ def test_a_file_of_requests_is_sent_collected_and_purged(run, sim, file) -> None
     assert 'purged' == gone['error']
 
 
+def test_a_merged_request_has_the_name_of_its_first_line(run, sim, file, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in (tmp_path / file).read_text().splitlines()]
+    (tmp_path / file).write_text(
+        '\n'.join(json.dumps(line | {'params': lines[0]['params']}) for line in lines)
+    )
+    run('batch', 'submit', '--requests', file, '--name', 'n', '--dedupe', '--wait')
+
+    (found,) = map(json.loads, run('batch', 'results', 'n').output.splitlines())
+    assert (0, 'mine-0') == (found['line'], found['custom_id'])
+
+
 def test_waiting_for_a_job_ends_when_it_is_done(run, sim, file) -> None:
     done = run(
         'batch', 'submit', '--requests', file, '--name', 'n', '--wait', '--poll', '0.02s'

@@ -69,7 +69,7 @@ def admit(desk: Desk, job: Job, requests: Iterable[Request]) -> int:
             for one in some:
                 draft, body = _draft(drafting, one, seen, merged=job.terms.dedupe)
                 drafts.append((draft, body))
-                names[draft.key] = one.name or _NAMELESS
+                names.setdefault(draft.key, one.name or _NAMELESS)
             journal.keep_requests(job.id, ((draft.key, body) for draft, body in drafts), names)
             with desk.ledger.changing_batches() as change:
                 change.admit(job.id, [draft for draft, _ in drafts])
