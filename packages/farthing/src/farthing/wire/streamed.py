@@ -53,7 +53,12 @@ def _anthropic_block(block: Words) -> tuple[dict[str, Any], list[dict[str, Any]]
     """A block as it starts, and the deltas that fill it."""
     kind = block.get('type')
     if kind == 'text':
-        return {**block, 'text': ''}, [{'type': 'text_delta', 'text': block.get('text')}]
+        cited = objects(block.get('citations'))
+        empty = {**block, 'text': '', 'citations': []} if cited else {**block, 'text': ''}
+        return empty, [
+            {'type': 'text_delta', 'text': block.get('text')},
+            *({'type': 'citations_delta', 'citation': one} for one in cited),
+        ]
     if kind == 'thinking':
         return {**block, 'thinking': '', 'signature': ''}, [
             {'type': 'thinking_delta', 'thinking': block.get('thinking')},
@@ -118,11 +123,17 @@ def _responses(answer: Words, request: Words) -> Iterator[Event]:
             yield event('response.function_call_arguments.done', **at, arguments=written)
         for place, part in enumerate(objects(item.get('content'))):
             here = {**at, 'content_index': place}
-            yield event('response.content_part.added', **here, part={**part, 'text': ''})
+            refused = part.get('type') == 'refusal'
+            begun_part = {**part, 'refusal' if refused else 'text': ''}
+            yield event('response.content_part.added', **here, part=begun_part)
             if part.get('type') == 'output_text':
                 text = part.get('text')
                 yield event('response.output_text.delta', **here, delta=text, logprobs=[])
                 yield event('response.output_text.done', **here, text=text, logprobs=[])
+            if refused:
+                text = part.get('refusal')
+                yield event('response.refusal.delta', **here, delta=text)
+                yield event('response.refusal.done', **here, refusal=text)
             yield event('response.content_part.done', **here, part=part)
         yield event('response.output_item.done', output_index=index, item=item)
     kind = 'completed' if answer.get('status') == 'completed' else answer.get('status')
