@@ -211,6 +211,19 @@ def test_a_routed_call_of_a_batch_says_why_and_what_the_default_would_have_cost_
     )  # fmt: skip
 
 
+def test_a_classifier_of_a_batch_has_the_time_that_a_batch_takes(
+    routed, claude, runner, entries, decisions
+) -> None:
+    model = routed(policy=LLMClassifier(model=claude(model='claude-haiku-4-5')), ask_within_s=0.001)
+    runner().run(model, [ASKED])
+
+    # It was heard: the simulated answer names no route, and no time was up.
+    assert ['llm_classifier: RoutingError'] == [one['facts']['failed'] for one in decisions()]
+    assert [('routing', 'batch'), ('user', 'batch')] == [
+        (entry.attribution.purpose, entry.mode) for entry in entries()
+    ]
+
+
 def test_a_classifiers_call_is_posted_as_routing_for_the_same_people(
     routed, claude, entries
 ) -> None:

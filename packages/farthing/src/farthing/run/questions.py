@@ -1,4 +1,8 @@
-"""Questions of policies to small models: billed as routing, within a time limit, asked once."""
+"""Questions of policies to small models: billed as routing, within a time limit, asked once.
+
+A question of a batch job waits for its batch as the calls do. With a limit its answer would be paid
+for unheard, and be found when the code runs again: another route would be taken, and paid as well.
+"""
 
 import asyncio
 import threading
@@ -12,6 +16,7 @@ from farthing.attribution import attributed
 from farthing.errors import InputError
 from farthing.meter.following import following
 from farthing.routing import Question
+from farthing.run.seats import parking
 from farthing.run.serving import Tally
 
 _T = TypeVar('_T')
@@ -22,7 +27,7 @@ class Questions:
     """Asks, and keeps the answers of a question that has a key. Safe to use from several threads.
 
     Args:
-        within_s: How long an answer may take.
+        within_s: How long an answer may take that is asked for at once.
 
     Raises:
         InputError: That is no time.
@@ -46,7 +51,10 @@ class Questions:
         if known is None:
             with attributed(purpose='routing'), following(tally):
                 tally.asking()
-                known = within(self._within_s, lambda: ask(question))
+                if parking.get() is not None:
+                    known = ask(question)
+                else:
+                    known = within(self._within_s, lambda: ask(question))
             self._keep(question, known)
         return known
 
@@ -58,7 +66,8 @@ class Questions:
         if known is None:
             with attributed(purpose='routing'), following(tally):
                 tally.asking()
-                async with asyncio.timeout(self._within_s):
+                limit_s = self._within_s if parking.get() is None else None
+                async with asyncio.timeout(limit_s):
                     known = await ask(question)
             self._keep(question, known)
         return known
