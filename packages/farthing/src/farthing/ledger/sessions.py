@@ -256,9 +256,11 @@ class Sessions:
                 db.execute(f'PRAGMA user_version = {_VERSION}')
 
     def _version(self, db: sqlite3.Connection) -> int:
-        (application,) = db.execute('PRAGMA application_id').fetchone()
-        (version,) = db.execute('PRAGMA user_version').fetchone()
-        (tables,) = db.execute('SELECT count(*) FROM sqlite_master').fetchone()
+        # In one statement: between two of them another process may make the tables.
+        application, version, tables = db.execute(
+            'SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) '
+            'FROM pragma_application_id, pragma_user_version'
+        ).fetchone()
         if application != _APPLICATION_ID and (application or version or tables):
             raise LedgerCorrupt(f'{os.fspath(self.path)!r} is a SQLite file of another program')
         if version > _VERSION:

@@ -170,6 +170,7 @@ class Journal:
             self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
         )
         try:
+            db.execute('BEGIN IMMEDIATE')  # another process may be making the tables
             (application,) = db.execute('PRAGMA application_id').fetchone()
             (version,) = db.execute('PRAGMA user_version').fetchone()
             (tables,) = db.execute('SELECT count(*) FROM sqlite_master').fetchone()
@@ -179,11 +180,12 @@ class Journal:
                 raise sqlite3.DatabaseError(  # noqa: TRY301
                     f'it has version {version}, and this farthing knows {_VERSION}: update it'
                 )
+            for statement in _TABLES:
+                db.execute(statement)
+            db.execute('COMMIT')
             db.execute('PRAGMA journal_mode = TRUNCATE')
             db.execute('PRAGMA synchronous = FULL')
             db.execute('PRAGMA secure_delete = ON')
-            for statement in _TABLES:
-                db.execute(statement)
         except BaseException:
             db.close()
             raise
