@@ -134,7 +134,7 @@ def labels() -> str:
     rows = []
     for number in range(400):
         hard, task = (1, 'letter') if number % 8 > 3 else (0, 'tag')
-        rows.append(f'{"why " * (number % 8)}?,{task},{1 - hard},1')
+        rows.append(f'{"why " * (number % 8)}{number}?,{task},{1 - hard},1')
     return 'prompt,task,haiku,opus\n' + '\n'.join(rows)
 
 

@@ -1,5 +1,7 @@
 """An answer that is priced when it is drained makes the entry that it would have made at once."""
 
+from collections import OrderedDict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -16,7 +18,7 @@ from farthing.entry import Entry
 from farthing.errors import UsageError
 from farthing.ledger import record
 from farthing.ledger.answered import KIND, Answered, answered_line, entry_record
-from farthing.meter import Account, Meter, Run, Spend
+from farthing.meter import Account, Meter, Run, Spend, choices
 from farthing.meter.unseen import observed, post_answer, post_told
 from farthing.prices import PriceBook
 from farthing.prices.quote import Terms
@@ -26,6 +28,14 @@ from farthing.wire.reading import NOTHING, Part, Reading
 
 BOOK = PriceBook.load()
 API = 'langchain_usage_metadata'
+
+
+@pytest.fixture(scope='module', autouse=True)
+def nothing_offered() -> Iterator[None]:
+    """No choice that another test has offered, and whose call was never made, waits here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choices, '_offered', OrderedDict())
+        yield
 
 
 class Written:
