@@ -20,6 +20,8 @@ from farthing.ledger import Ledger
 from farthing.ledger.sessions import SUFFIX
 
 _FILE = 'farthing-demo.db'
+_ENDINGS = ('', '-wal', '-shm', '.journal', '.journal-journal', SUFFIX, f'{SUFFIX}-journal')
+"""Of the files of an earlier run: what SQLite would take back from one of them is not ours now."""
 _BY = ('tenant', 'task', 'model', 'call_type')
 _INSTALL = "install it with `pip install 'farthing[demo]' 'langchain-farthing[demo]'`"
 
@@ -129,8 +131,7 @@ def _fresh(url: str | None) -> Ledger:
     """The ledger that the user named, or a new one of our own name."""
     if url is not None:
         return Ledger.open(url)
-    for name in (_FILE, f'{_FILE}-wal', f'{_FILE}-shm', f'{_FILE}{SUFFIX}'):
-        Path(name).unlink(missing_ok=True)
-    Path(f'{_FILE}.journal').unlink(missing_ok=True)
+    for ending in _ENDINGS:
+        Path(f'{_FILE}{ending}').unlink(missing_ok=True)
     rmtree(f'{_FILE}.spool', ignore_errors=True)
     return Ledger.open(_FILE)
