@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from farthing.caching.causes import Explained
 from farthing.caching.state import Learned
 from farthing.entry import Decision
-from farthing.ledger.batches import Change, View
+from farthing.ledger.batch_change import Change
+from farthing.ledger.batch_view import View
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict
 from farthing.routing.pair import Pair

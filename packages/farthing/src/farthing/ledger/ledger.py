@@ -16,7 +16,8 @@ from farthing.errors import EntryError, InputError, LedgerError
 from farthing.ledger import draining, keys, record, secret, spool
 from farthing.ledger.address import ledger_path
 from farthing.ledger.answered import Answered, answered_line
-from farthing.ledger.batches import Change, View
+from farthing.ledger.batch_change import Change
+from farthing.ledger.batch_view import View
 from farthing.ledger.engine import Engine
 from farthing.ledger.learned import learned_line
 from farthing.ledger.mover import INTERVAL_S, WAIT_S, Mover

@@ -18,7 +18,8 @@ from farthing.entry import Decision
 from farthing.errors import LedgerBusy, LedgerCorrupt, LedgerError, LedgerVersion
 from farthing.ledger import booked, explaining, learned, reporting, routed, verifying
 from farthing.ledger.batch import MALFORMED, Batch
-from farthing.ledger.batches import Change, View
+from farthing.ledger.batch_change import Change
+from farthing.ledger.batch_view import View
 from farthing.ledger.schema import APPLICATION_ID, MIGRATIONS
 from farthing.ledger.spool import Chunk
 from farthing.ledger.values import Booked, Query, Report, Verdict

@@ -20,7 +20,7 @@ from farthing.batching.keys import item_key
 from farthing.entry import Decision, Entry
 from farthing.errors import BatchError, FarthingError, JournalError, LedgerError
 from farthing.ledger import Ledger
-from farthing.ledger.batches import View
+from farthing.ledger.batch_view import View
 from farthing.meter import Meter
 from farthing.run.batches import Scheduler, Tick
 from farthing.run.drafting import Asked, Drafting

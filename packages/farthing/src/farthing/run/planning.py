@@ -9,7 +9,7 @@ from farthing.batching.chunking import Limits, Target, Waiting, chunks
 from farthing.batching.jobs import Job
 from farthing.batching.keys import LABEL_BITS, label
 from farthing.errors import BatchLimit
-from farthing.ledger.batches import Change
+from farthing.ledger.batch_change import Change
 from farthing.money import plain, usd
 from farthing.run.moves import Moves
 

@@ -23,7 +23,7 @@ from farthing.batching.retrying import Retries, verdict
 from farthing.entry import Correction, Decision, Entry
 from farthing.errors import FarthingError, UsageError
 from farthing.ledger import Ledger
-from farthing.ledger.batches import Change
+from farthing.ledger.batch_change import Change
 from farthing.ledger.record import correction_line, decision_line, entry_line
 from farthing.meter import Meter, Observed
 from farthing.prices.quote import Call, Quote, Terms
