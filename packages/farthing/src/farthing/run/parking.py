@@ -12,39 +12,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from farthing.batching.jobs import Draft, Item, Job
 from farthing.batching.keys import item_key
-from farthing.entry import Decision, Entry
-from farthing.errors import BatchError, FarthingError, JournalError, LedgerError
+from farthing.entry import Entry
+from farthing.errors import BatchError, FarthingError, LedgerError
 from farthing.ledger import Ledger
 from farthing.ledger.batch_view import View
 from farthing.meter import Meter
+from farthing.run.answering import Answers, Waiting
 from farthing.run.batches import Scheduler, Tick
 from farthing.run.drafting import Asked, Drafting
-from farthing.run.journal import Answer, Journal
+from farthing.run.journal import Journal
 from farthing.run.replies import Dropped, Reply, Seat, refusal
-from farthing.run.settling import LEVER
 from farthing.run.unbatched import Unbatched
 
 _log = logging.getLogger('farthing')
 _MANY = 1_000
 _GATHER_S = 1.0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Parked:
-    """A request that waits."""
-
-    seat: Seat
-    asked: Asked
-    digest: str
-    nth: int
-    round: int
-    key: str
-    future: 'Future[Reply]'
 
 
 class Lot:
@@ -87,16 +72,16 @@ class Lot:
         self._journal = journal
         self._scheduler = scheduler(self._done)
         self._drafting = Drafting(meter)
+        self._answers = Answers(job, meter=meter, ledger=ledger, journal=journal)
         self._poll_s = poll_s
         self._idle_s = idle_s
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stop = False
-        self._arrived: deque[_Parked] = deque()
-        self._waiters: dict[str, list[_Parked]] = {}
+        self._arrived: deque[Waiting] = deque()
+        self._waiters: dict[str, list[Waiting]] = {}
         self._sleepers: dict[str, tuple[int, ...]] = {}
         self._woken: deque[int] = deque()
-        self._untold: set[str] = set()
         self._flush = False
         self._sent = False
         self._heard = 0
@@ -138,7 +123,7 @@ class Lot:
             nth, number = seat.numbered(digest)
             merged = self.job.terms.dedupe
             self._arrived.append(
-                _Parked(
+                Waiting(
                     seat=seat,
                     asked=asked,
                     digest=digest,
@@ -342,18 +327,17 @@ class Lot:
                 self._first_s = time.monotonic()
             self.notify()
 
-    def _admit_one(self, view: View, one: _Parked, fresh: dict[str, tuple[Draft, bytes]]) -> None:
+    def _admit_one(self, view: View, one: Waiting, fresh: dict[str, tuple[Draft, bytes]]) -> None:
         try:
             known = self._waiters.get(one.key)
             item = None if known else view.item(self.job.id, one.key)
             if item is not None and item.state == 'done':
-                reply = self._told_now(one, item, view)
-                self._note_merged(one, item)
-                self._resolve(one, reply)
+                self._resolve(one, self._answers.known(one, item, view))
                 return
             if item is None and not known and self.job.terms.reuse:
-                other = view.answered(one.digest, beside=self.job.id)
-                if other is not None and self._reused(one, other):
+                earlier = self._answers.earlier(one, view)
+                if earlier is not None:
+                    self._resolve(one, earlier)
                     return
             if not known:
                 # Also of an item that is stored already: its body may be damaged in the journal.
@@ -371,66 +355,6 @@ class Lot:
         with self._lock:
             self._waiters.setdefault(one.key, []).append(one)
 
-    def _reused(self, one: _Parked, other: Item) -> bool:
-        """Answer a request as an equal one of an earlier job was, and say what that saved."""
-        answer = self._journal.answer(other.job, other.draft.key)
-        if answer is None:
-            return False
-        with self._ledger.batches() as view:
-            self._note_saving(one, other.entry, view.cost_of(other.id))
-        self._resolve(one, Reply(status=answer.status, body=answer.body, entry_id=other.entry))
-        return True
-
-    def _told_now(self, one: _Parked, item: Item, view: View) -> Reply:
-        """The answer of an item that is done.
-
-        With its entries for who adds up what a run spends, if its code was let go by then.
-        """
-        reply = self._reply(item)
-        if one.asked.run_id is None or one.key not in self._untold or item.entry is None:
-            return reply
-        self._untold.remove(one.key)
-        return replace(reply, entries=view.entries(item.entry), again=True)
-
-    def _note_merged(self, one: _Parked, item: Item) -> None:
-        """Post that the answer to another input's request is this one's as well.
-
-        Once for each, however often its code is let go and runs again.
-        """
-        if one.seat.input != item.draft.input:
-            with self._ledger.batches() as view:
-                self._note_saving(one, item.entry, view.cost_of(item.id))
-
-    def _note_saving(self, one: _Parked, entry_id: str | None, cost: int | None) -> None:
-        """Post that a request was not sent, because an equal one was answered."""
-        if entry_id is not None:
-            self.meter.decide(
-                Decision(
-                    entry_id=entry_id,
-                    time=datetime.now(UTC),
-                    lever=LEVER,
-                    policy='dedupe',
-                    version='1',
-                    chosen='answer of an equal request',
-                    reason='equal requests are sent once',
-                    predicted_cost=0,
-                    counterfactual_cost=cost,
-                    facts={'job': self.job.id},
-                    id=f'{LEVER}:{entry_id}:{self.job.id}:{one.seat.input}:{one.nth}',
-                )
-            )
-
-    def _reply(self, item: Item, entries: Sequence[Entry] = ()) -> Reply:
-        answer: Answer | None = self._journal.answer(item.job, item.draft.key)
-        if answer is None:
-            raise JournalError(
-                f'the answer to a request of job {item.job} is not in {self._journal.path}: it '
-                'was purged or moved; start a new job to pay for it again'
-            )
-        return Reply(
-            status=answer.status, body=answer.body, entry_id=item.entry, entries=tuple(entries)
-        )
-
     def _done(self, item: Item, entries: Sequence[Entry]) -> None:
         """An item was answered in a step of ours."""
         self._heard += 1
@@ -443,17 +367,16 @@ class Lot:
             waiting = self._waiters.pop(key, [])
             self._woken.extend(self._sleepers.pop(key, ()))
         if entries and not waiting:
-            self._untold.add(key)
+            self._answers.heard_by_nobody(key)
         for number, one in enumerate(waiting):
             try:
-                reply = self._reply(item, () if number else entries)
-                self._note_merged(one, item)
+                reply = self._answers.fresh(one, item, () if number else entries)
             except FarthingError as error:
                 reply = refusal(item.draft.provider, error)
             self._resolve(one, reply)
         self.notify()
 
-    def _resolve(self, one: _Parked, reply: Reply) -> None:
+    def _resolve(self, one: Waiting, reply: Reply) -> None:
         with self._lock:
             seat = one.seat
             seat.waiting -= 1
