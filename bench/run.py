@@ -71,7 +71,7 @@ def _show(table: Table) -> None:
         word = '[green]pass[/]' if check.holds else '[red]FAIL[/]'
         side = 'at least' if check.least else 'at most'
         console.print(
-            f'  {word}  {check.what}: {check.value:.2f} {check.unit} '
+            f'  {word}  {check.what}: {check.value:.4g} {check.unit} '
             f'({side} {check.bound:g} {check.unit})'
         )
     console.print()
