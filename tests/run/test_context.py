@@ -17,6 +17,7 @@ from farthing import Ledger
 from farthing.attribution import Attribution
 from farthing.context import Part, PeriodicSummary, State, TrimWhenCold, Window, dump
 from farthing.ledger.sessions import Name, Result, Sessions, Stored
+from farthing.meter import choices
 from farthing.meter.choices import Answer, Choice, chosen, offer, withdraw
 from farthing.meter.shared import meter
 from farthing.prices.quote import UNSAID
@@ -461,6 +462,16 @@ def test_an_offered_choice_that_fits_two_sessions_is_neither_ones() -> None:
     withdraw(one)
     assert (other,) == chosen(shape, lambda: 'Yes.')
     withdraw(other)
+
+
+def test_a_choice_whose_request_is_not_sent_meets_no_later_one(monkeypatch) -> None:
+    shape = Shape('claude-sonnet-4-6', 3, 0)
+    offer(Choice('context', shape, lambda *_: None), 'Yes.')
+    monkeypatch.setattr(choices, '_FRESH_S', -1.0)  # any time later is too late
+
+    assert () == chosen(shape, lambda: 'Yes.')
+    monkeypatch.undo()
+    assert () == chosen(shape, lambda: 'Yes.')
 
 
 def test_lengths_of_earlier_sessions_say_how_long_this_one_will_go_on() -> None:

@@ -8,6 +8,7 @@ Where a framework sends a request from another context than the one that decided
 offered to all contexts, and the request's own words tell whether it is meant.
 """
 
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -82,8 +83,9 @@ class Choice:
 
 
 _waiting: ContextVar[tuple[Choice, ...]] = ContextVar('farthing_choices', default=())
-_offered: OrderedDict[int, tuple[Choice, tuple[str, ...]]] = OrderedDict()
+_offered: OrderedDict[int, tuple[Choice, tuple[str, ...], float]] = OrderedDict()
 _MOST_OFFERED = 1_000
+_FRESH_S = 300.0  # a request that is made anew after failures leaves within that time, too
 
 
 def choose(choice: Choice) -> None:
@@ -99,10 +101,11 @@ def offer(choice: Choice, *texts: str) -> None:
     """Let a choice wait for a request of its shape that leaves any context.
 
     Args:
-        choice: It waits until it is settled, or until many others have been offered after it.
+        choice: It waits until it is settled, for five minutes, or until many others have been
+            offered after it: one whose request is never sent must not meet another's.
         texts: The last text of the user in the request; several, where it may be one of them.
     """
-    _offered[id(choice)] = (choice, texts)
+    _offered[id(choice)] = (choice, texts, time.monotonic())
     while len(_offered) > _MOST_OFFERED:
         _offered.popitem(last=False)
 
@@ -130,11 +133,12 @@ def chosen(shape: Shape, text: Callable[[], str]) -> tuple[Choice, ...]:
     here = tuple(one for one in _waiting.get() if not one.settled and one.fits(shape))
     if not _offered:
         return here
-    said = text()
-    open_ = [
-        one
-        for one, asked in list(_offered.values())
-        if not one.settled and said in asked and one.fits(shape)
-    ]
+    said, stale_s = text(), time.monotonic() - _FRESH_S
+    open_ = []
+    for one, asked, at_s in list(_offered.values()):
+        if one.settled or at_s < stale_s:
+            _offered.pop(id(one), None)
+        elif said in asked and one.fits(shape):
+            open_.append(one)
     levers = Counter(one.lever for one in (*here, *open_))
     return (*here, *(one for one in open_ if levers[one.lever] == 1))
