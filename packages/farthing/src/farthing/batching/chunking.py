@@ -63,6 +63,27 @@ class Target:
     headers: tuple[tuple[str, str], ...] = ()
     model: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        provider: str,
+        base: str,
+        path: str,
+        account: str,
+        headers: Mapping[str, str],
+        model: str,
+    ) -> 'Target':
+        """Where a request goes that asks for that model."""
+        return cls(
+            provider=provider,
+            base=base,
+            path=path,
+            account=account,
+            headers=tuple(sorted(headers.items())),
+            model=model if LIMITS[provider].one_model else None,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from farthing.attribution import NOBODY, Attribution
-from farthing.batching.chunking import LIMITS, Target, Waiting
+from farthing.batching.chunking import Target
 from farthing.batching.deadline import Deadline
 from farthing.batching.estimating import Forecast
 from farthing.batching.orphans import Intent
@@ -111,13 +111,13 @@ class Draft:
     @property
     def target(self) -> Target:
         """Which others it may share a batch with."""
-        return Target(
+        return Target.of(
             provider=self.provider,
             base=self.base,
             path=self.path,
             account=self.account,
-            headers=tuple(sorted(self.headers.items())),
-            model=self.model if LIMITS[self.provider].one_model else None,
+            headers=self.headers,
+            model=self.model,
         )
 
     @property
@@ -153,12 +153,6 @@ class Item:
     attempt: int
     outcome: Outcome | None = None
     entry: str | None = None
-
-    @property
-    def waiting(self) -> Waiting:
-        """What planning needs of it."""
-        draft = self.draft
-        return Waiting(id=self.id, target=draft.target, size=draft.size, tokens=draft.tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

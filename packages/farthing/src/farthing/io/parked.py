@@ -60,7 +60,7 @@ class Parked:
 
     def _park(self, known: Endpoint, base: str, path: str) -> 'Future[Reply]':
         run, seat = self._run, self._seat
-        headers = self._request.headers
+        headers = dict(self._request.headers.items())  # each look into httpx' own goes over all
         kept = DIALECTS[known.provider].headers
         try:
             return seat.lot.park(

@@ -71,7 +71,7 @@ _DRAFT = (
 )  # fmt: skip
 DRAFT = ', '.join(_DRAFT)
 ITEM = f'id, job, {DRAFT}, state, attempt, outcome, entry'
-TARGET = 'provider, base, path, account, headers'
+WAITING = 'id, size, tokens, predicted, provider, base, path, account, headers, model'
 _SUBMISSION = (
     'label', 'job', 'provider', 'base', 'path', 'account', 'headers', 'model', 'state', 'changed',
     'requests', 'tokens', 'sent', 'file', 'batch', 'looks', 'candidates', 'foreigners', 'outputs',
@@ -140,6 +140,19 @@ def item(row: tuple[Any, ...]) -> Item:
         attempt=attempt,
         outcome=outcome,
         entry=entry,
+    )
+
+
+def target(row: tuple[str, ...]) -> Target:
+    """Where an item goes, of the last columns of `WAITING`."""
+    provider, base, path, account, headers, model = row
+    return Target.of(
+        provider=provider,
+        base=base,
+        path=path,
+        account=account,
+        headers=orjson.loads(headers),
+        model=model,
     )
 
 

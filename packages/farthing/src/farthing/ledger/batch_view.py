@@ -17,6 +17,7 @@ _OF_LABEL = (
     + ', '.join(f'{"l" if name == "attempt" else "i"}.{name}' for name in rows.ITEM.split(', '))
     + ' FROM batch_line l JOIN batch_item i ON i.id = l.item WHERE l.label = ?'
 )
+_AT_ONCE = 500
 _OPEN = ', '.join(f"'{state}'" for state in sorted(OPEN))
 
 
@@ -71,13 +72,19 @@ class View:
         ).fetchone()
         return None if row is None else rows.job(row)
 
-    def item(self, job: str, key: str) -> Item | None:
-        """The item of that key."""
-        found = self._db.execute(
-            f'SELECT {rows.ITEM} FROM batch_item WHERE job = ? AND key = ?',  # noqa: S608
-            (job, key),
-        ).fetchone()
-        return None if found is None else rows.item(found)
+    def keyed(self, job: str, keys: Sequence[str]) -> dict[str, Item]:
+        """The items of those keys, by key, as far as there are any."""
+        found: dict[str, Item] = {}
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            marks = ', '.join('?' * len(some))
+            for row in self._db.execute(
+                f'SELECT {rows.ITEM} FROM batch_item WHERE job = ? AND key IN ({marks})',  # noqa: S608
+                (job, *some),
+            ):
+                item = rows.item(row)
+                found[item.draft.key] = item
+        return found
 
     def items(self, job: str, state: ItemState | None = None) -> Iterator[Item]:
         """The items of a job, by number."""

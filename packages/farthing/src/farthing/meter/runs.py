@@ -169,6 +169,8 @@ class Run:
 _here: ContextVar[tuple[Run, ...]] = ContextVar('farthing_runs', default=())
 _sent: ContextVar[Run | None] = ContextVar('farthing_sent', default=None)
 _open: dict[Hashable, Run] = {}
+_deferred: dict[Hashable, Run] = {}
+"""Those of the open runs that may send from anywhere: each request that no run is around asks."""
 
 
 def opened(run: Run) -> Run:
@@ -177,6 +179,8 @@ def opened(run: Run) -> Run:
     if known is not run:
         known.accounts += [a for a in run.accounts if a not in known.accounts]
         return known
+    if run.deferred:
+        _deferred[run.key] = run
     around = [one for one in _here.get() if not one.closed]
     if around and not around[-1].claims and not _siblings(around[-1], run):
         around[-1].inner.append(run)
@@ -195,12 +199,14 @@ def ended(key: Hashable) -> Run | None:
     run = _open.pop(key, None)
     if run is not None:
         run.closed = True
+        _deferred.pop(key, None)
     return run
 
 
 def close(run: Run) -> bool:
     """End `run`; whether it was open until now."""
     run.closed = True
+    _deferred.pop(run.key, None)
     return _open.pop(run.key, None) is not None
 
 
@@ -235,14 +241,16 @@ def in_run() -> bool:
     """Whether this code runs inside an open run, or one waits that may send from anywhere."""
     if any(not run.closed for run in _here.get()):
         return True
-    return any(run.deferred and not run.claims for run in still_open())
+    return any(run.deferred and not run.claims for run in list(_deferred.values()))
 
 
 def _claimed(text: Callable[[], str], call_type: CallType) -> Run | None:
     runs = [r for r in _here.get() if not r.closed and r.call_type == call_type]
     if not runs:
         elsewhere = [
-            r for r in still_open() if r.deferred and not r.claims and r.call_type == call_type
+            r
+            for r in list(_deferred.values())
+            if r.deferred and not r.claims and r.call_type == call_type
         ]
         return _claimed_by_text(elsewhere, text()) if elsewhere else None
     innermost = runs[-1]

@@ -1,6 +1,6 @@
 """What a request that waits is answered with, out of the journal, and what is told of its cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from farthing.ledger import Ledger
 from farthing.ledger.batch_view import View
 from farthing.meter import Meter
 from farthing.run.drafting import Asked
-from farthing.run.journal import Journal
+from farthing.run.journal import Answer, Journal
 from farthing.run.replies import Reply, Seat
 from farthing.run.settling import LEVER
 
@@ -61,23 +61,42 @@ class Answers:
         """The entries of that item were posted while its code was let go."""
         self._untold.add(key)
 
-    def fresh(self, one: Waiting, item: Item, entries: Sequence[Entry]) -> Reply:
+    def read(self, keys: Sequence[str]) -> Mapping[str, Answer]:
+        """The bodies of answers, in one look; one that is missing is looked for again by itself."""
+        try:
+            return self._journal.answers(self._job.id, keys)
+        except JournalError:
+            return {}  # each one's own look says why it fails
+
+    def fresh(
+        self,
+        one: Waiting,
+        item: Item,
+        entries: Sequence[Entry],
+        bodies: Mapping[str, Answer],
+    ) -> Reply:
         """The answer of an item that is done now.
+
+        Args:
+            one: The request.
+            item: The item.
+            entries: What is billed for it, where nobody was told before.
+            bodies: What was read of the journal.
 
         Raises:
             JournalError: It is not there, or damaged.
             LedgerError: The ledger cannot be read.
         """
-        reply = self._reply(item, entries)
+        reply = self._reply(item, entries, bodies)
         self._note_merged(one, item)
         return reply
 
-    def known(self, one: Waiting, item: Item, view: View) -> Reply:
+    def known(self, one: Waiting, item: Item, view: View, bodies: Mapping[str, Answer]) -> Reply:
         """The answer of an item that was done before; raises as `fresh` does.
 
         With its entries for who adds up what a run spends, if its code was let go by then.
         """
-        reply = self.fresh(one, item, ())
+        reply = self.fresh(one, item, (), bodies)
         if one.asked.run_id is None or one.key not in self._untold or item.entry is None:
             return reply
         self._untold.remove(one.key)
@@ -94,8 +113,9 @@ class Answers:
         self._note_saving(one, other.entry, view.cost_of(other.id))
         return Reply(status=answer.status, body=answer.body, entry_id=other.entry)
 
-    def _reply(self, item: Item, entries: Sequence[Entry]) -> Reply:
-        answer = self._journal.answer(item.job, item.draft.key)
+    def _reply(self, item: Item, entries: Sequence[Entry], bodies: Mapping[str, Answer]) -> Reply:
+        key = item.draft.key
+        answer = bodies[key] if key in bodies else self._journal.answer(item.job, key)
         if answer is None:
             raise JournalError(
                 f'the answer to a request of job {item.job} is not in {self._journal.path}: it '

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from farthing.batching.chunking import LIMITS, Target
-from farthing.batching.jobs import Item, Job, Submission
+from farthing.batching.jobs import Job, Submission
 from farthing.batching.keys import owns
 from farthing.batching.orphans import Finding, Listed, Patience, seek
 from farthing.batching.retrying import Retries
@@ -92,7 +92,7 @@ class Scheduler:
         providers: Whom to ask, by target.
         now: Tells the time in seconds since 1970.
         settings: See `Settings`.
-        on_done: Hears of each item that has its answer.
+        on_done: Hears of items that have their answers.
     """
 
     def __init__(
@@ -333,7 +333,7 @@ class Scheduler:
         )
 
 
-def _nobody(item: Item, entries: object) -> None:
+def _nobody(done: object) -> None:
     """Nobody waits for an answer."""
 
 

@@ -111,6 +111,24 @@ class Journal:
                 for key in some:
                     yield key, found.get(key)
 
+    def answers(self, job: str, keys: Sequence[str]) -> dict[str, Answer]:
+        """The answers of keys, without those that `answer` does not have or finds damaged."""
+        found: dict[str, Answer] = {}
+        with self._told() as db:
+            for at in range(0, len(keys), _AT_ONCE):
+                some = keys[at : at + _AT_ONCE]
+                marks = ', '.join('?' * len(some))
+                found |= {
+                    key: Answer(status=status, body=body)
+                    for key, status, body, total in db.execute(
+                        'SELECT key, status, body, sum FROM answer '  # noqa: S608
+                        f'WHERE job = ? AND key IN ({marks})',
+                        (job, *some),
+                    )
+                    if crc32(body) == total
+                }
+        return found
+
     def answer(self, job: str, key: str) -> Answer | None:
         """The answer of a key; `None` where there is none.
 

@@ -23,8 +23,9 @@ from farthing.meter import Meter
 from farthing.run.answering import Answers, Waiting
 from farthing.run.batches import Scheduler, Tick
 from farthing.run.drafting import Asked, Drafting
-from farthing.run.journal import Journal
+from farthing.run.journal import Answer, Journal
 from farthing.run.replies import Dropped, Reply, Seat, refusal
+from farthing.run.settling import Done, OnDone
 from farthing.run.unbatched import Unbatched
 
 _log = logging.getLogger('farthing')
@@ -55,7 +56,7 @@ class Lot:
         ledger: Ledger,
         journal: Journal,
         learn: Callable[[str, str, Mapping[str, str]], str],
-        scheduler: Callable[[Callable[[Item, Sequence[Entry]], None]], Scheduler],
+        scheduler: Callable[[OnDone], Scheduler],
         poll_s: float,
         idle_s: float | None = None,
         notify: Callable[[], None] = lambda: None,
@@ -313,8 +314,12 @@ class Lot:
             some = [self._arrived[at] for at in range(min(len(self._arrived), _MANY))]
             fresh: dict[str, tuple[Draft, bytes]] = {}
             with self._ledger.batches() as view:
+                items = view.keyed(self.job.id, [one.key for one in some])
+                bodies = self._answers.read(
+                    [key for key, item in items.items() if item.state == 'done']
+                )
                 for one in some:
-                    self._admit_one(view, one, fresh)
+                    self._admit_one(view, one, items.get(one.key), bodies, fresh)
             if fresh:
                 self._journal.keep_requests(
                     self.job.id, ((draft.key, body) for draft, body in fresh.values())
@@ -327,14 +332,20 @@ class Lot:
                 self._first_s = time.monotonic()
             self.notify()
 
-    def _admit_one(self, view: View, one: Waiting, fresh: dict[str, tuple[Draft, bytes]]) -> None:
+    def _admit_one(
+        self,
+        view: View,
+        one: Waiting,
+        item: Item | None,
+        bodies: Mapping[str, Answer],
+        fresh: dict[str, tuple[Draft, bytes]],
+    ) -> None:
         try:
             known = self._waiters.get(one.key)
-            item = None if known else view.item(self.job.id, one.key)
-            if item is not None and item.state == 'done':
-                self._resolve(one, self._answers.known(one, item, view))
+            if not known and item is not None and item.state == 'done':
+                self._resolve(one, self._answers.known(one, item, view, bodies))
                 return
-            if item is None and not known and self.job.terms.reuse:
+            if not known and item is None and self.job.terms.reuse:
                 earlier = self._answers.earlier(one, view)
                 if earlier is not None:
                     self._resolve(one, earlier)
@@ -355,13 +366,22 @@ class Lot:
         with self._lock:
             self._waiters.setdefault(one.key, []).append(one)
 
-    def _done(self, item: Item, entries: Sequence[Entry]) -> None:
-        """An item was answered in a step of ours."""
-        self._heard += 1
-        self._hand_out(item, entries)
+    def _done(self, done: Sequence[Done]) -> None:
+        """Items were answered in a step of ours."""
+        self._heard += len(done)
+        self._hand_out(done)
 
-    def _hand_out(self, item: Item, entries: Sequence[Entry]) -> None:
-        """An item has its answer: hand it to all who wait, and wake those that were let go."""
+    def _hand_out(self, done: Sequence[Done]) -> None:
+        """Items have their answers: hand them to all who wait, and wake those that were let go."""
+        keys = [item.draft.key for item, _ in done]
+        bodies = self._answers.read([key for key in keys if key in self._waiters])
+        for item, entries in done:
+            self._hand_out_one(item, entries, bodies)
+        self.notify()
+
+    def _hand_out_one(
+        self, item: Item, entries: Sequence[Entry], bodies: Mapping[str, Answer]
+    ) -> None:
         key = item.draft.key
         with self._lock:
             waiting = self._waiters.pop(key, [])
@@ -370,11 +390,10 @@ class Lot:
             self._answers.heard_by_nobody(key)
         for number, one in enumerate(waiting):
             try:
-                reply = self._answers.fresh(one, item, () if number else entries)
+                reply = self._answers.fresh(one, item, () if number else entries, bodies)
             except FarthingError as error:
                 reply = refusal(item.draft.provider, error)
             self._resolve(one, reply)
-        self.notify()
 
     def _resolve(self, one: Waiting, reply: Reply) -> None:
         with self._lock:
@@ -395,10 +414,8 @@ class Lot:
 
     def _recheck(self) -> None:
         with self._ledger.batches() as view:
-            found = [view.item(self.job.id, key) for key in [*self._waiters, *self._sleepers]]
-        for item in found:
-            if item is not None and item.state == 'done':
-                self._hand_out(item, ())
+            found = view.keyed(self.job.id, [*self._waiters, *self._sleepers])
+        self._hand_out([(item, ()) for item in found.values() if item.state == 'done'])
 
     def _fail(self, error: BaseException) -> None:
         """Nothing more will be answered: tell all who wait."""

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from farthing.batching.chunking import Limits, Target, Waiting, chunks
@@ -88,13 +87,10 @@ class Planning:
         targets: dict[Target, list[Waiting]] = {}
         cost, unpriced = 0, 0
         with self._moves.ledger.batches() as view:
-            for item in view.due(job.id, self._moves.now()):
-                waiting = item.waiting
-                some = targets.setdefault(waiting.target, [])
-                # One target for all: there may be a hundred thousand, each of them read anew.
-                some.append(replace(waiting, target=some[0].target) if some else waiting)
-                unpriced += item.draft.predicted is None
-                cost += item.draft.predicted or 0
+            for waiting, predicted in view.waiting(job.id, self._moves.now()):
+                targets.setdefault(waiting.target, []).append(waiting)
+                unpriced += predicted is None
+                cost += predicted or 0
         return _Round(targets, cost, unpriced)
 
     def _plan(self, change: Change, job: Job, target: Target, items: list[Waiting]) -> None:

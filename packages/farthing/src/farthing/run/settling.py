@@ -37,7 +37,8 @@ LEVER = 'batching'
 _FAILED = 504
 _BACKOFF_S = 5.0
 _log = logging.getLogger('farthing')
-OnDone = Callable[[Item, Sequence[Entry]], None]
+Done = tuple[Item, Sequence[Entry]]
+OnDone = Callable[[Sequence[Done]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Settling:
         ledger: Has the jobs and takes the entries.
         journal: Keeps the answers.
         retries: What is tried again.
-        on_done: Hears of each item that has its answer, after that is stored.
+        on_done: Hears of items that have their answers, after these are stored.
     """
 
     def __init__(
@@ -129,10 +130,13 @@ class Settling:
                 job,
                 duplicates,
             )
-        for one in fresh:
-            if one.what in {'done', 'final'}:
-                item = replace(one.result.item, state='done', entry=one.seen.id)
-                self._on_done(item, one.entries)
+        self._on_done(
+            [
+                (replace(one.result.item, state='done', entry=one.seen.id), one.entries)
+                for one in fresh
+                if one.what in {'done', 'final'}
+            ]
+        )
 
     def _look_elsewhere(self, unanswered: Sequence[_Settled]) -> None:
         """Items that were not answered here, and wait for no other answer, stay as they are."""
