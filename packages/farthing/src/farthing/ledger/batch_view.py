@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from farthing.batching.chunking import Target
+from farthing.batching.chunking import Target, Waiting
 from farthing.batching.jobs import Item, Job, Submission
 from farthing.batching.states import OPEN, ItemState, SubmissionState
 from farthing.entry import Entry
@@ -100,6 +100,21 @@ class View:
             "WHERE job = ? AND state = 'waiting' AND not_before <= ? ORDER BY id",
             (job, now_s),
         ))  # fmt: skip
+
+    def waiting(self, job: str, now_s: float) -> Iterator[tuple[Waiting, int | None]]:
+        """What planning needs of the items that are due, and what each may cost in 1e-12 USD.
+
+        Items that go to one place share their target: there may be a hundred thousand of them.
+        """
+        targets: dict[tuple[str, ...], Target] = {}
+        for id_, size, tokens, predicted, *place in self._db.execute(
+            f'SELECT {rows.WAITING} FROM batch_item '  # noqa: S608
+            "WHERE job = ? AND state = 'waiting' AND not_before <= ? ORDER BY id",
+            (job, now_s),
+        ):
+            where = tuple(place)
+            target = targets.get(where) or targets.setdefault(where, rows.target(where))
+            yield Waiting(id=id_, target=target, size=size, tokens=tokens), predicted
 
     def answered(self, digest: str, *, beside: str) -> Item | None:
         """An item of any job but one that was answered to an equal request."""
